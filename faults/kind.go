@@ -1,0 +1,201 @@
+package faults
+
+import (
+	"sort"
+	"time"
+
+	"crimp/faults/wire"
+)
+
+// Group is where a kind acts; the catalogue lists kinds by it.
+type Group string
+
+const (
+	Connect Group = "connect" // on the making of a session
+	Bytes   Group = "bytes"   // on a stream or message, by position
+	Packet  Group = "packet"  // beneath TCP, by socket filter (Linux)
+	Message Group = "message" // on an HTTP/1 message
+)
+
+// Grain is how whole a kind needs a head to be before it sees it. The engine
+// holds (hold.go); stages never do.
+type Grain uint8
+
+const (
+	Fragment  Grain = iota // bytes as they come
+	Line                   // whole start lines, field lines and chunk-size lines
+	WholeHead              // the complete head, in one Step
+)
+
+// Stage is a rule at work on one session: it sees every segment of the traffic
+// the rule is for and says with w what goes on. A stage that sends nothing
+// swallows. Optional faces: Opener, Ender, Disarmer, Waker, Skipper, Hanger.
+type Stage interface {
+	Segment(s wire.Segment, w *Writer)
+}
+
+// Opener is told when the stage takes its place: at session open, when its rule
+// comes into force on a live session, or when its message starts.
+type Opener interface{ Open(w *Writer) }
+
+// Ender is told that the source's FIN reached the stage. Without it, or with
+// w.Shut, the FIN goes on.
+type Ender interface{ End(w *Writer) }
+
+// Disarmer is told that its rule is gone: what it keeps back must be sent now.
+type Disarmer interface{ Disarm(w *Writer) }
+
+// Waker is told that the time asked for with Writer.Alarm has come.
+type Waker interface{ Wake(w *Writer) }
+
+// Skipper says how many bytes of the direction, from offset off, the stage need
+// not see at all; they may then be spliced.
+type Skipper interface{ Blind(off int64) int64 }
+
+// Hanger is told that the sender hung up (FIN or RST waiting) while its bytes
+// are left unread.
+type Hanger interface{ Hangup(w *Writer) }
+
+// Kind declares a fault. One file declares one kind; from the declaration come
+// strict decoding, limits, JSON Schema, form, help, docs and tests. P is the
+// struct of its parameters, each field tagged `json` and `help`, and `enum`,
+// `min`, `max` where they apply; a field named At of type Position gives the
+// kind a place, and its scope follows from it.
+type Kind[P any] struct {
+	Name     string
+	Summary  string // one sentence: what goes over the wire
+	Client   string // one sentence: what a client sees
+	Group    Group
+	HTTP     bool // needs an http session whatever the position
+	Both     bool // one stage sees both directions, from the next request on
+	Defaults P
+	Check    func(p P) *Error // what the tags cannot say; may be nil
+	Grain    func(p P) Grain  // nil: what the position needs
+	// Exactly one of Here and New. Here is for damage that has a place: the
+	// engine finds it, asks the gate, and calls. New makes the stage of one
+	// session, direction or message.
+	Here     func(p P, w *Writer)
+	New      func(p P) Stage
+	Presets  []Preset
+	Examples []Example
+	// Words are other tools' names for it; did-you-mean knows them.
+	Words []string
+}
+
+// Preset is a fault with parameters already filled in. Params, Match and Gate
+// are JSON objects laid under the rule's own, key by key.
+type Preset struct {
+	Name, Summary, Client string
+	Params, Match, Gate   string
+	Headline              bool // one of the five the page shows first
+	Examples              []Example
+	Words                 []string
+}
+
+// Example is a play (package faultstest reads it): documentation and test at once.
+type Example struct {
+	Title  string
+	Params string // JSON object
+	Match  string // JSON object, may be empty
+	Play   string
+}
+
+// spec is a Kind without its type parameter.
+type spec struct {
+	name, summary, client string
+	group                 Group
+	http, both            bool
+	params                []Param
+	presets               []Preset
+	examples              []Example
+	words                 []string
+	// prepare decodes parameters over the defaults, strictly.
+	prepare func(params map[string]any, field string) (*prepared, *Error)
+}
+
+// prepared is a kind with parameter values: what a plan needs of it.
+type prepared struct {
+	kind   *spec
+	at     Position // zero: no place
+	placed bool     // has an At parameter
+	grain  Grain
+	here   func(w *Writer)
+	new    func() Stage
+	values map[string]any // every parameter, canonical text or number
+}
+
+var kinds = map[string]*spec{}
+var presets = map[string]*Preset{}
+var presetOf = map[string]*spec{}
+
+// Declare registers a kind. It panics at start-up on a missing help text, a
+// duplicate name or a default that does not pass its own checks.
+func Declare[P any](k Kind[P]) struct{} {
+	s := &spec{name: k.Name, summary: k.Summary, client: k.Client, group: k.Group, http: k.HTTP, both: k.Both,
+		presets: k.Presets, examples: k.Examples, words: k.Words}
+	s.params = describe(k.Name, k.Defaults)
+	s.prepare = func(params map[string]any, field string) (*prepared, *Error) {
+		p, err := decodeParams(k.Name, k.Defaults, params, field)
+		if err != nil {
+			return nil, err
+		}
+		if k.Check != nil {
+			if err := k.Check(p); err != nil {
+				err.Field = join(field, err.Field)
+				return nil, err
+			}
+		}
+		out := &prepared{kind: s, values: paramValues(p)}
+		out.at, out.placed = positionOf(p)
+		out.grain = out.at.Grain()
+		if k.Grain != nil {
+			out.grain = max(out.grain, k.Grain(p))
+		}
+		if k.Here != nil {
+			out.here = func(w *Writer) { k.Here(p, w) }
+		} else {
+			out.new = func() Stage { return k.New(p) }
+		}
+		return out, nil
+	}
+	if (k.Here == nil) == (k.New == nil) {
+		panic("faults: " + k.Name + ": exactly one of Here and New")
+	}
+	if k.Name == "" || k.Summary == "" || k.Client == "" || k.Group == "" || len(k.Examples) == 0 {
+		panic("faults: " + k.Name + ": name, summary, client, group and an example are needed")
+	}
+	register(s)
+	return struct{}{}
+}
+
+func register(s *spec) {
+	if kinds[canonical(s.name)] != nil || presets[canonical(s.name)] != nil {
+		panic("faults: " + s.name + " is declared twice")
+	}
+	kinds[canonical(s.name)] = s
+	for i := range s.presets {
+		p := &s.presets[i]
+		if p.Name == "" || p.Summary == "" {
+			panic("faults: a preset of " + s.name + " has no name or summary")
+		}
+		// A preset may bear its kind's name written with a hyphen (dumb-proxy): the same thing.
+		if canonical(p.Name) != canonical(s.name) && (kinds[canonical(p.Name)] != nil || presets[canonical(p.Name)] != nil) {
+			panic("faults: " + p.Name + " is declared twice")
+		}
+		presets[canonical(p.Name)] = p
+		presetOf[canonical(p.Name)] = s
+	}
+}
+
+// sorted kinds, for everything that lists them.
+func allKinds() []*spec {
+	out := make([]*spec, 0, len(kinds))
+	for _, s := range kinds {
+		out = append(out, s)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].name < out[j].name })
+	return out
+}
+
+// Never is the time that does not come: w.Until(Never) is a stall.
+var Never = time.Unix(1<<40, 0)

@@ -1,0 +1,222 @@
+package middlebox
+
+import (
+	"net/netip"
+	"time"
+
+	"crimp/faults"
+)
+
+// This file holds the objects that people and programs see: the same in the
+// configuration, the control protocol, the journal and the commands.
+
+// Route is a listening address and the upstream it relays to.
+type Route struct {
+	Name        string        `json:"name"`
+	Listen      string        `json:"listen"`
+	Upstream    string        `json:"upstream"`
+	Protocol    string        `json:"protocol,omitempty"`      // auto (default), http, tcp
+	Mode        string        `json:"mode,omitempty"`          // forward (default)
+	OnDialError string        `json:"on_dial_error,omitempty"` // rst (default), fin, 502
+	Rules       []faults.Rule `json:"rules,omitempty"`
+}
+
+// Limits bounds what the box may use. Zero means the default named.
+type Limits struct {
+	Sessions            int             `json:"sessions"`               // 20000
+	HeldBytes           faults.Size     `json:"held_bytes"`             // 1GiB
+	HeldBytesPerSession faults.Size     `json:"held_bytes_per_session"` // 4MiB
+	Linger              faults.Duration `json:"linger"`                 // 30s
+	Events              int             `json:"events"`                 // 100000 in the ring
+	Exchanges           int             `json:"exchanges"`              // 10000 in the ring
+}
+
+// Flow is a number for each direction.
+type Flow struct {
+	Upstream   int64 `json:"upstream"`
+	Downstream int64 `json:"downstream"`
+}
+
+// RouteState is a route as it runs.
+type RouteState struct {
+	Name          string      `json:"name"`
+	Listen        string      `json:"listen"` // the resolved address
+	Upstream      string      `json:"upstream"`
+	Protocol      string      `json:"protocol"`
+	Mode          string      `json:"mode"`
+	OnDialError   string      `json:"on_dial_error"`
+	Rev           int64       `json:"rev"`
+	Rules         []RuleState `json:"rules"`
+	Sessions      int64       `json:"sessions"`       // live
+	SessionsTotal int64       `json:"sessions_total"` // since start
+	Failed        int64       `json:"failed"`         // dials
+	Exchanges     int64       `json:"exchanges"`
+	Bytes         Flow        `json:"bytes"`
+}
+
+// RuleState is a rule as it stands.
+type RuleState struct {
+	faults.Rule
+	Route   string           `json:"route"`
+	Summary string           `json:"summary"` // "cut at body:50%, fin"
+	Rev     int64            `json:"rev"`
+	Hits    int64            `json:"hits"`
+	Misses  map[string]int64 `json:"misses,omitempty"` // by match key, "gate:probability", "position"
+	Spent   bool             `json:"spent"`
+	Lease   string           `json:"lease,omitempty"`   // the control client it is tied to
+	Expires *time.Time       `json:"expires,omitempty"` // when its ttl runs out
+	Why     string           `json:"why,omitempty"`
+	ArmedAt int64            `json:"armed_at,omitempty"` // seq of the last arming
+	// NearMiss is the last exchange that all but matched: "GET /apis/x (path)".
+	NearMiss string `json:"near_miss,omitempty"`
+}
+
+// SessionItem is a session in session.list and in session.* events.
+type SessionItem struct {
+	ID        string           `json:"id"`
+	Route     string           `json:"route"`
+	Client    string           `json:"client"`
+	Upstream  string           `json:"upstream"`
+	Protocol  string           `json:"protocol"` // auto (not yet known), http, tcp
+	Opened    time.Time        `json:"opened"`
+	Closed    *time.Time       `json:"closed,omitempty"`
+	Bytes     Flow             `json:"bytes"`
+	Held      Flow             `json:"held"`
+	Exchanges int64            `json:"exchanges"`
+	Outcome   string           `json:"outcome"`         // open, ok, cut, rst, stalled
+	Ended     *Ended           `json:"ended,omitempty"` // how each side ended
+	Cause     string           `json:"cause,omitempty"` // peers, fault, command, drain, dial, limit, panic
+	Rules     []string         `json:"rules,omitempty"` // rules that fired on it
+	Peer      netip.AddrPort   `json:"-"`
+	Idle      *faults.Duration `json:"idle,omitempty"`
+}
+
+// Ended is how each side of a session ended: fin, rst, close, linger (its time ran out), refused.
+type Ended struct {
+	Client string `json:"client"`
+	Server string `json:"server"`
+}
+
+// ExchangeItem is one request and its response.
+type ExchangeItem struct {
+	ID       string     `json:"id"`
+	Route    string     `json:"route"`
+	Session  string     `json:"session"`
+	Client   string     `json:"client"`
+	Request  Request    `json:"request"`
+	Response Response   `json:"response"`
+	Rules    []Fired    `json:"rules,omitempty"`
+	Started  time.Time  `json:"started"`
+	Finished *time.Time `json:"finished,omitempty"`
+	Outcome  string     `json:"outcome"` // open, ok, cut, rst, stalled
+	Odd      []string   `json:"odd,omitempty"`
+}
+
+// Request is an exchange's request as it was read and passed on.
+type Request struct {
+	Method    string `json:"method"`
+	Target    string `json:"target"`
+	Host      string `json:"host,omitempty"`
+	Bytes     int64  `json:"bytes"`     // body bytes read
+	Delivered string `json:"delivered"` // whole, part, none
+}
+
+// Response is an exchange's response as it was passed on.
+type Response struct {
+	Status   int    `json:"status"`   // 0: none
+	Declared *int64 `json:"declared"` // null: not by Content-Length
+	Sent     int64  `json:"sent"`     // body bytes
+	End      string `json:"end"`      // whole, or how it was cut: fin, rst, close, stall; empty while open
+}
+
+// Fired is a fault that acted on an exchange.
+type Fired struct {
+	Rule      string `json:"rule"`
+	Fault     string `json:"fault"`
+	Direction string `json:"direction"`
+	Offset    int64  `json:"offset"`         // in the stream
+	Message   int64  `json:"message_offset"` // in the message
+	Part      string `json:"part"`
+	At        string `json:"at"` // "body:512", for people
+	End       string `json:"end,omitempty"`
+}
+
+// Event is a thing that happened, with one sequence number over the whole box.
+type Event struct {
+	Seq      int64     `json:"seq"`
+	Time     time.Time `json:"time"`
+	Type     string    `json:"type"`
+	Route    string    `json:"route,omitempty"`
+	Session  string    `json:"session,omitempty"`
+	Exchange string    `json:"exchange,omitempty"`
+	Rule     string    `json:"rule,omitempty"`
+	Data     any       `json:"data,omitempty"`
+}
+
+// Data of fault.fired.
+type FiredData struct {
+	Fault     string `json:"fault"`
+	Direction string `json:"direction"`
+	Offset    int64  `json:"offset"`
+	Message   int64  `json:"message_offset"`
+	Part      string `json:"part"`
+	At        string `json:"at"`
+	Bytes     int64  `json:"bytes"` // bytes of that direction that went out before it
+	End       string `json:"end,omitempty"`
+	// Acked is how many of Bytes the receiver's kernel had acknowledged when the
+	// ending went out; equal to Bytes unless the receiver stopped reading.
+	Acked int64 `json:"acked"`
+}
+
+// State is the box at one sequence number.
+type State struct {
+	Seq    int64        `json:"seq"`
+	Epoch  string       `json:"epoch"`
+	Panic  *PanicState  `json:"panic"`
+	Routes []RouteState `json:"routes"`
+}
+
+// PanicState says who stopped everything, why and when.
+type PanicState struct {
+	Who  string    `json:"who"`
+	Why  string    `json:"why"`
+	When time.Time `json:"when"`
+}
+
+// Change goes with every call that changes something.
+type Change struct {
+	Who    string
+	Why    string
+	Before string     // rule.set: place a new rule before this one
+	IfRev  *int64     // refuse with conflict if the object's rev differs
+	Lease  string     // tie the rule to this control client's lease (box only records it)
+	Expiry *time.Time // recorded; control disarms by itself
+}
+
+// Changed is what a change of a rule came to. Sessions are the live ones it is in force on.
+type Changed struct {
+	Rule     RuleState `json:"rule"`
+	Rev      int64     `json:"rev"`
+	Seq      int64     `json:"seq"`
+	Sessions int64     `json:"sessions"`
+}
+
+// Filter is the same in every list, wait and command; the zero value means everything.
+type Filter struct {
+	Match   faults.Match `json:"match,omitzero"`
+	Route   string       `json:"route,omitempty"`
+	Rule    string       `json:"rule,omitempty"`
+	Session string       `json:"session,omitempty"`
+	Type    string       `json:"type,omitempty"`
+	Outcome string       `json:"outcome,omitempty"`
+	Since   string       `json:"since,omitempty"` // a seq, a duration back, or "armed"
+	Limit   int          `json:"limit,omitempty"` // the newest so many
+}
+
+// List answers every list call.
+type List[T any] struct {
+	Items    []T   `json:"items"`
+	Total    int   `json:"total"`
+	Complete bool  `json:"complete"` // false: the ring no longer reaches back to since
+	Seq      int64 `json:"seq"`
+}

@@ -1,0 +1,98 @@
+// Package sys is the face of the operating system that the relay needs: sockets,
+// readiness, pipes and a clock. It is the only package with unsafe and system
+// calls; package simnet has the same face in memory, with a seed.
+//
+// Every call returns at once except [Kernel.Wait]. A Kernel belongs to one loop
+// and one goroutine; only [Kernel.Wake] may be called from another.
+package sys
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Outcome is what a call came to, the errnos of all systems sorted into what a
+// relay does about them.
+type Outcome uint8
+
+const (
+	OK    Outcome = iota // done, or partly done
+	Again                // nothing possible now: wait for an Event
+	EOF                  // the peer's FIN, all before it was read
+	Reset                // the connection is gone: RST, time-out, refused, broken pipe
+	Full                 // no descriptor or memory for it: try later
+)
+
+// Socket is a socket's number. A number is not given out again before the next
+// Wait, so a stale event of a batch cannot hit a newcomer.
+type Socket int32
+
+// None is no socket.
+const None Socket = -1
+
+// Pipe is a kernel pipe lent by Kernel.Pipe.
+type Pipe int32
+
+// Ready is a set of readiness flags.
+type Ready uint8
+
+const (
+	In  Ready = 1 << iota // something to read or accept
+	Out                   // room to write, or connected
+	Fin                   // the peer sent FIN (there may be bytes before it)
+	Err                   // error or hang-up: Read tells which
+)
+
+// Event is a change of readiness (edge-triggered: it comes again only after
+// new data, or after a call answered Again or was short).
+type Event struct {
+	Sock  Socket
+	Ready Ready
+}
+
+// Kernel is one loop's face of the operating system.
+type Kernel interface {
+	// Now is the loop's clock: it never goes back.
+	Now() time.Time
+	// Wait fills ev with what became ready, waiting up to d (0: just look; below 0: for ever).
+	Wait(d time.Duration, ev []Event) int
+	// Wake makes the present or next Wait return early. Safe from any goroutine.
+	Wake()
+	// Listen binds and listens; port 0 is resolved in the address returned. No
+	// address in use is ever shared with another process.
+	Listen(at netip.AddrPort) (Socket, netip.AddrPort, error)
+	// Accept takes the next connection: OK, Again, Full.
+	Accept(l Socket) (Socket, netip.AddrPort, Outcome)
+	// Connect starts a connection: Again means Out or Err will tell.
+	Connect(to netip.AddrPort) (Socket, Outcome)
+	// Connected says how a Connect ended: OK, Again, Reset. Error says why.
+	Connected(s Socket) (Outcome, error)
+	// Adopt registers a socket that another Kernel of this kind accepted and released.
+	Adopt(s Socket)
+	// Release takes a socket out of this Kernel's care without closing it, for another to Adopt.
+	Release(s Socket)
+	// Read reads: n>0 with OK; Again, EOF, Reset with n==0.
+	Read(s Socket, b []byte) (int, Outcome)
+	// Write writes what fits: OK with n (short: wait for Out), Again with 0, Reset.
+	Write(s Socket, b []byte) (int, Outcome)
+	// Pipe lends an empty pipe; false: none to be had, copy instead.
+	Pipe() (Pipe, bool)
+	// Fill moves up to n bytes from a socket into the pipe without their being seen.
+	Fill(p Pipe, from Socket, n int) (int, Outcome)
+	// Drain moves up to n bytes from the pipe into a socket.
+	Drain(p Pipe, to Socket, n int) (int, Outcome)
+	// Recall reads bytes back out of the pipe.
+	Recall(p Pipe, b []byte) int
+	// Return gives a lent pipe back; it panics unless the pipe is empty.
+	Return(p Pipe)
+	// ShutdownWrite sends FIN after all written bytes.
+	ShutdownWrite(s Socket)
+	// Unacked is how many written bytes the peer's kernel has not acknowledged; a FIN counts one (SIOCOUTQ).
+	Unacked(s Socket) int
+	// Reset closes with RST, dropping what is still queued (SO_LINGER 0).
+	Reset(s Socket)
+	// Close closes: FIN if nothing is unread, else the kernel sends RST.
+	Close(s Socket)
+	// Free ends the Kernel itself; sockets must be closed before.
+	Free()
+}
