@@ -1,0 +1,55 @@
+# make test is all that CI runs; it installs what it lacks by itself.
+GO          ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 20s
+SOAK_RUNS   ?= 1000000
+BENCH       ?= .
+
+.PHONY: help test quick lint tools build soak bench fuzz docs
+
+help:
+	@echo "make test    everything: lint, then all tests with the race detector"
+	@echo "make quick   the same tests without race detector and long transfers"
+	@echo "make lint    gofmt, vet (Linux and macOS), staticcheck"
+	@echo "make build   ./crimp, static"
+	@echo "make soak    SOAK_RUNS=$(SOAK_RUNS) simulated worlds"
+	@echo "make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)"
+	@echo "make bench   BENCH=$(BENCH): benchmarks with allocations"
+	@echo "make docs    the generated table in README.md anew"
+
+test: tools lint
+	$(GO) test -race -timeout 9m ./...
+
+quick: tools
+	$(GO) test -short ./...
+
+lint:
+	@changed=$$(gofmt -l .); [ -z "$$changed" ] || { echo "gofmt would change:"; echo "$$changed"; exit 1; }
+	$(GO) vet ./...
+	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+tools:
+	@.ci/tools
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o crimp ./cmd/crimp
+
+# Each simulated world is made from one seed, which a failure prints.
+soak:
+	CRIMP_SIM_RUNS=$(SOAK_RUNS) $(GO) test -run Sim -timeout 0 -v ./middlebox/...
+
+bench:
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+# go test takes one fuzz target a run.
+fuzz:
+	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
+			echo "$$target in $$(dirname $$file)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$(dirname $$file); \
+		done; \
+	done
+
+docs:
+	CRIMP_UPDATE_README=1 $(GO) test -run TestFaultsTable ./cmd/crimp/e2e
