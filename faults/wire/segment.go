@@ -7,7 +7,8 @@
 // Content-Length fields that disagree) turns the direction [Opaque] and flows on.
 //
 // Read segment.go for what comes out, pair.go for what goes in, framing.go for
-// RFC 9112 section 6.3 and tokenizer.go for the machine itself.
+// RFC 9112 section 6.3 and tokenizer.go for the machine itself, with startline.go
+// and chunk.go for the two kinds of line that it reads byte by byte.
 //
 //	p := wire.NewPair(func(s wire.Segment) { fmt.Printf("%v %q\n", s.Part, s.Data) })
 //	p.Feed(wire.Upstream, []byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
@@ -57,6 +58,13 @@ func (p Part) String() string { return partNames[p] }
 
 // Segment is a run of bytes of one part. A part that arrives in pieces is
 // emitted in pieces; First and Last mark its borders.
+//
+// Three things need care. A field line whose line end was the last byte fed may
+// yet be folded (RFC 9112 section 5.2): its Last is said by an empty segment once
+// the next byte has come. Empty lines between messages (RFC 9112 section 2.2) are
+// Opaque with Message 0, an element each, and do not make the direction opaque:
+// ask [Pair.Opaque]. And where a direction turns opaque in the middle of a
+// message, that message has no End and its last element no Last.
 type Segment struct {
 	Dir  Direction
 	Part Part
@@ -64,17 +72,23 @@ type Segment struct {
 	// empty when only Last or End is to be said (EOF, Skip).
 	Data []byte
 	Off  int64 // of Data[0] in the direction's stream
-	Pos  int64 // of Data[0] in the message, head included
+	Pos  int64 // of Data[0] in the message, head included; 0 outside any message
 	// Message counts the messages of this direction's stream from 1, interim
 	// responses included; 0 for opaque bytes outside any message.
 	Message int
 	// Index is the field's or chunk's number in its message, from 1: the N-th
 	// Field or Trailer line, the N-th chunk for Chunk parts (the last chunk too).
 	Index int
-	First bool // Data[0] is the first byte of this part element
-	Last  bool // Data ends this part element
-	Start bool // the first segment of its message
-	End   bool // this segment ends its message
+	// Size is the whole data size of a chunk: on the ChunkSize segment with Last,
+	// on ChunkData and on ChunkEnd; else 0.
+	Size int64
+	// LastChunk is set on the ChunkSize segment with Last of the zero-size chunk
+	// that ends a chunked body: trailers and MessageEnd follow.
+	LastChunk bool
+	First     bool // Data[0] is the first byte of this part element
+	Last      bool // Data ends this part element
+	Start     bool // the first segment of its message
+	End       bool // this segment ends its message
 	// Head describes the message's head as far as it has been seen. It is
 	// complete from the HeadEnd segment with Last on and stays valid until the
 	// next message of the direction starts. Nil for opaque bytes outside any message.
@@ -87,7 +101,9 @@ func (s Segment) Slice(i, j int) Segment {
 	t := s
 	t.Data = s.Data[i:j:j]
 	t.Off += int64(i)
-	t.Pos += int64(i)
+	if s.Message != 0 {
+		t.Pos += int64(i)
+	}
 	t.First = s.First && i == 0
 	t.Start = s.Start && i == 0
 	t.Last = s.Last && j == len(s.Data)
