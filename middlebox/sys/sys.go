@@ -54,40 +54,53 @@ type Event struct {
 type Kernel interface {
 	// Now is the loop's clock: it never goes back.
 	Now() time.Time
-	// Wait fills ev with what became ready, waiting up to d (0: just look; below 0: for ever).
+	// Wait fills ev with what became ready, waiting up to d (0: just look; below 0:
+	// for ever). It may return early with nothing. It first closes for good what
+	// was closed before it.
 	Wait(d time.Duration, ev []Event) int
 	// Wake makes the present or next Wait return early. Safe from any goroutine.
 	Wake()
 	// Listen binds and listens; port 0 is resolved in the address returned. No
 	// address in use is ever shared with another process.
 	Listen(at netip.AddrPort) (Socket, netip.AddrPort, error)
-	// Accept takes the next connection: OK, Again, Full.
+	// Accept takes the next connection: OK, Again, Full. After Full no Event comes
+	// for those that wait already: ask again after a while.
 	Accept(l Socket) (Socket, netip.AddrPort, Outcome)
-	// Connect starts a connection: Again means Out or Err will tell.
+	// Connect starts a connection: Again means Out or Err will tell. Reset or Full
+	// come with None, and Connected(None) says why.
 	Connect(to netip.AddrPort) (Socket, Outcome)
-	// Connected says how a Connect ended: OK, Again, Reset. Error says why.
+	// Connected says how a Connect ended: OK, Again, Reset. Error says why. A
+	// connection that was made and reset since is OK: Read gives what was said on it.
 	Connected(s Socket) (Outcome, error)
 	// Adopt registers a socket that another Kernel of this kind accepted and released.
 	Adopt(s Socket)
 	// Release takes a socket out of this Kernel's care without closing it, for another to Adopt.
 	Release(s Socket)
-	// Read reads: n>0 with OK; Again, EOF, Reset with n==0.
+	// Read reads: n>0 with OK; Again, EOF, Reset with n==0. A short read found the
+	// socket empty at that instant, but for an end (Fin, Err) that was there already.
+	// After all bytes it says how the input ended, and goes on saying it: EOF if
+	// the peer's FIN came, Reset if not, also when Write or Drain was told of the
+	// error before (a system tells it only once).
 	Read(s Socket, b []byte) (int, Outcome)
-	// Write writes what fits: OK with n (short: wait for Out), Again with 0, Reset.
+	// Write writes what fits: OK with n (short: wait for Out), Again with 0, Reset
+	// (what was read before, and how the input ended, Read still tells).
 	Write(s Socket, b []byte) (int, Outcome)
 	// Pipe lends an empty pipe; false: none to be had, copy instead.
 	Pipe() (Pipe, bool)
-	// Fill moves up to n bytes from a socket into the pipe without their being seen.
+	// Fill moves up to n bytes from a socket into the pipe without their being
+	// seen: as Read, but short for reasons of its own, and Again also when the pipe
+	// is full. Fill an empty pipe until Again.
 	Fill(p Pipe, from Socket, n int) (int, Outcome)
-	// Drain moves up to n bytes from the pipe into a socket.
+	// Drain moves up to n bytes from the pipe into a socket: as Write.
 	Drain(p Pipe, to Socket, n int) (int, Outcome)
-	// Recall reads bytes back out of the pipe.
+	// Recall reads bytes back out of the pipe; 0: it is empty.
 	Recall(p Pipe, b []byte) int
 	// Return gives a lent pipe back; it panics unless the pipe is empty.
 	Return(p Pipe)
 	// ShutdownWrite sends FIN after all written bytes.
 	ShutdownWrite(s Socket)
-	// Unacked is how many written bytes the peer's kernel has not acknowledged; a FIN counts one (SIOCOUTQ).
+	// Unacked is how many written bytes the peer's kernel has not acknowledged; a FIN
+	// counts one (SIOCOUTQ). Once the connection is reset it stands still.
 	Unacked(s Socket) int
 	// Reset closes with RST, dropping what is still queued (SO_LINGER 0).
 	Reset(s Socket)
