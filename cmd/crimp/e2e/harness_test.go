@@ -1,0 +1,419 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// program is the crimp that all tests here run, built once from the tree. If it
+// does not build, only the tests that need none (layers_test.go) can pass.
+var (
+	program  string
+	buildErr error
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "crimp-e2e")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		program = filepath.Join(dir, "crimp")
+		// With the race detector on here, it is on in the box too: it then reports in the log and exits 66.
+		args := append([]string{"build", "-o", program}, raceFlag...)
+		build := exec.Command("go", append(args, "crimp/cmd/crimp")...)
+		if said, err := build.CombinedOutput(); err != nil {
+			buildErr = fmt.Errorf("crimp does not build: %w\n%s", err, said)
+		}
+		return m.Run()
+	}())
+}
+
+// environment is a clean one: no proxy and no crimp variables of whoever runs the tests.
+func environment(extra ...string) []string {
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return strings.HasPrefix(name, "CRIMP_") || strings.HasSuffix(strings.ToLower(name), "_proxy")
+	})
+	return append(append(env, "NO_PROXY=*", "no_proxy=*"), extra...)
+}
+
+func moduleRoot(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	t.Fatal("no go.mod above the test's folder")
+	return ""
+}
+
+// box is a running crimp.
+type box struct {
+	t      testing.TB
+	cmd    *exec.Cmd
+	api    string            // base URL of the control port
+	routes map[string]string // listening addresses by route
+	token  string
+	log    lockedBuffer
+	done   chan struct{} // closed once the process has exited
+	code   int           // valid after done
+}
+
+// serve starts "crimp serve" on free ports; arguments are added. It is stopped
+// with the test, and must then exit with 0.
+func serve(t testing.TB, args ...string) *box {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "addresses")
+	all := []string{"serve", "--addr-file", file}
+	if !slices.Contains(args, "--control") {
+		all = append(all, "--control", "127.0.0.1:0")
+	}
+	b := launch(t, append(all, args...)...)
+	b.readAddresses(file)
+	return b
+}
+
+func launch(t testing.TB, args ...string) *box {
+	t.Helper()
+	if buildErr != nil {
+		t.Fatal(buildErr)
+	}
+	b := &box{t: t, cmd: exec.Command(program, args...), done: make(chan struct{})}
+	b.cmd.Env = environment()
+	b.cmd.Stdout, b.cmd.Stderr = &b.log, &b.log
+	if err := b.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		err := b.cmd.Wait()
+		b.code = exitCode(err)
+		close(b.done)
+	}()
+	t.Cleanup(func() {
+		b.stop()
+		if t.Failed() {
+			t.Logf("crimp %s said:\n%s", strings.Join(args, " "), tail(b.log.String(), 4000))
+		}
+	})
+	return b
+}
+
+// addresses is what --addr-file holds.
+type addresses struct {
+	Control string            `json:"control"`
+	Routes  map[string]string `json:"routes"`
+}
+
+func (b *box) readAddresses(file string) {
+	b.t.Helper()
+	var a addresses
+	b.eventually("the address file", func() error {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(text, &a)
+	})
+	b.api, b.routes = "http://"+a.Control, a.Routes
+}
+
+// stop ends the box the polite way and checks that it left with 0.
+func (b *box) stop() {
+	select {
+	case <-b.done:
+		return
+	default:
+	}
+	_ = b.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-b.done:
+		if b.code != 0 {
+			b.t.Errorf("crimp exited with %d after SIGTERM", b.code)
+		}
+	case <-time.After(500 * time.Millisecond): // live sessions: do not wait for them
+		_ = b.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-b.done:
+		case <-time.After(10 * time.Second):
+			_ = b.cmd.Process.Kill()
+			b.t.Errorf("crimp did not end after a second SIGTERM")
+		}
+	}
+}
+
+// eventually retries f until it is content; a deadline only so that a broken
+// box ends the test.
+func (b *box) eventually(what string, f func() error) {
+	b.t.Helper()
+	eventually(b.t, what, func() error {
+		select {
+		case <-b.done:
+			b.t.Fatalf("%s: crimp has exited with %d", what, b.code)
+		default:
+		}
+		return f()
+	})
+}
+
+func eventually(t testing.TB, what string, f func() error) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if err = f(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: %v", what, err)
+}
+
+// rpcError is an error answer of the control protocol.
+type rpcError struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+	Data    struct {
+		Code    string `json:"code"`
+		Field   string `json:"field"`
+		Message string `json:"message"`
+	} `json:"data"`
+}
+
+func (e *rpcError) Error() string { return fmt.Sprintf("%d %s", e.Code, e.Message) }
+
+type params = map[string]any
+
+// api talks to control ports; connections are kept, and no proxy is asked.
+var api = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 30 * time.Second}
+
+// call is one method of crimp.v1 by POST. The answer lands in into, if not nil.
+func (b *box) call(method string, p params, into any) error {
+	if p == nil {
+		p = params{}
+	}
+	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": p})
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequest("POST", b.api+"/v1/rpc", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if b.token != "" {
+		req.Header.Set("Authorization", "Bearer "+b.token)
+	}
+	resp, err := api.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != 200 {
+		return fmt.Errorf("%s: HTTP %d: %s", method, resp.StatusCode, text)
+	}
+	return decodeAnswer(text, into)
+}
+
+func decodeAnswer(text []byte, into any) error {
+	var answer struct {
+		Result json.RawMessage
+		Error  *rpcError
+	}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return fmt.Errorf("not an answer: %s", text)
+	}
+	if answer.Error != nil {
+		return answer.Error
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(answer.Result, into)
+}
+
+// must is a call that has to succeed.
+func (b *box) must(method string, p params, into any) {
+	b.t.Helper()
+	if err := b.call(method, p, into); err != nil {
+		b.t.Fatalf("%s %v: %v", method, p, err)
+	}
+}
+
+// arm sets a rule, armed, named for its fault unless rule says otherwise.
+func (b *box) arm(route string, rule params) {
+	b.t.Helper()
+	b.must("rule.set", params{"route": route, "rule": rule}, nil)
+}
+
+func (b *box) disarm(route, name string) {
+	b.t.Helper()
+	b.must("rule.disarm", params{"route": route, "name": name}, nil)
+}
+
+// addRoute makes a route on a free port and returns its address.
+func (b *box) addRoute(name, upstream, protocol string) string {
+	b.t.Helper()
+	b.must("route.set", params{"route": params{"name": name, "listen": "127.0.0.1:0", "upstream": upstream, "protocol": protocol}}, nil)
+	for _, r := range b.state().Routes {
+		if r.Name == name {
+			return r.Listen
+		}
+	}
+	b.t.Fatalf("route %s is not in the state", name)
+	return ""
+}
+
+// ruleState, routeState and state are the parts of state.get that tests here look at.
+type ruleState struct {
+	Name     string           `json:"name"`
+	Fault    string           `json:"fault"`
+	Armed    bool             `json:"armed"`
+	Hits     int64            `json:"hits"`
+	Misses   map[string]int64 `json:"misses"`
+	Lease    string           `json:"lease"`
+	NearMiss string           `json:"near_miss"`
+}
+
+type routeState struct {
+	Name     string      `json:"name"`
+	Listen   string      `json:"listen"`
+	Rules    []ruleState `json:"rules"`
+	Sessions any         `json:"sessions"`
+}
+
+type boxState struct {
+	Seq    int64        `json:"seq"`
+	Routes []routeState `json:"routes"`
+}
+
+func (b *box) state() boxState {
+	b.t.Helper()
+	var s boxState
+	b.must("state.get", nil, &s)
+	return s
+}
+
+func (b *box) rule(route, name string) (ruleState, bool) {
+	b.t.Helper()
+	for _, r := range b.state().Routes {
+		for _, rule := range r.Rules {
+			if r.Name == route && rule.Name == name {
+				return rule, true
+			}
+		}
+	}
+	return ruleState{}, false
+}
+
+type event struct {
+	Seq      int64          `json:"seq"`
+	Type     string         `json:"type"`
+	Route    string         `json:"route"`
+	Session  string         `json:"session"`
+	Exchange string         `json:"exchange"`
+	Rule     string         `json:"rule"`
+	Data     map[string]any `json:"data"`
+}
+
+// result is how a command ended.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// run starts a program with a clean environment and waits for it.
+func run(t testing.TB, env []string, name string, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = environment(env...)
+	cmd.WaitDelay = time.Second
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		t.Fatalf("%s %q did not end", name, args)
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return result{exitCode(err), stdout.String(), stderr.String()}
+}
+
+// crimp runs the binary; the box, if any, is the one it talks to.
+func crimp(t testing.TB, b *box, args ...string) result {
+	t.Helper()
+	if buildErr != nil {
+		t.Fatal(buildErr)
+	}
+	var env []string
+	if b != nil {
+		env = append(env, "CRIMP_API="+b.api)
+		if b.token != "" {
+			env = append(env, "CRIMP_TOKEN="+b.token)
+		}
+	}
+	return run(t, env, program, args...)
+}
+
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		return -1
+	}
+	return 0
+}
+
+func tail(s string, n int) string {
+	if len(s) > n {
+		return "..." + s[len(s)-n:]
+	}
+	return s
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
