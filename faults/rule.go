@@ -1,0 +1,182 @@
+package faults
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Rule is a fault with parameter values, a match and a gate, on a route. The same
+// object stands in the configuration, the control protocol and the plan.
+type Rule struct {
+	Name   string         `json:"name"`             // its fault's name if not given; letters, digits, '-', '_', '.', at most 64
+	Fault  string         `json:"fault"`            // the name of a kind or preset
+	Params map[string]any `json:"params,omitempty"` // JSON values, or text; what is not given is the preset's, else the default
+	Match  Match          `json:"match,omitzero"`
+	Gate   Gate           `json:"gate,omitzero"`
+	Armed  bool           `json:"armed"` // true if not given
+}
+
+// DecodeRule reads a rule from JSON, strictly, with its defaults: armed, and
+// named as its fault. The fault, its parameters, the match and the gate are
+// checked too.
+func DecodeRule(raw []byte, field string) (Rule, *Error) {
+	var r Rule
+	err := r.UnmarshalStrict(raw, field)
+	return r, err
+}
+
+// plainRule is a Rule without its method, to be decoded as it stands.
+type plainRule Rule
+
+// UnmarshalStrict is DecodeRule into r, for DecodeStrict.
+func (r *Rule) UnmarshalStrict(raw []byte, field string) *Error {
+	p := plainRule{Armed: true}
+	if err := DecodeStrict(raw, &p, field); err != nil {
+		return err
+	}
+	if p.Fault == "" {
+		return Errorf(Invalid, join(field, "fault"), "is required: the name of a fault or preset")
+	}
+	if p.Name == "" {
+		p.Name = p.Fault
+	}
+	*r = Rule(p)
+	return r.Check(field)
+}
+
+// Check validates everything that can be known without the route.
+func (r Rule) Check(field string) *Error {
+	_, _, _, err := r.resolve(field)
+	return err
+}
+
+// ValidName says whether s may be the name of a rule.
+func ValidName(s string) bool {
+	for _, c := range s {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-_.", c)) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
+
+// resolve finds the rule's kind, lays its preset's parameters, match and gate
+// under the rule's own, and validates all of it.
+func (r Rule) resolve(field string) (*prepared, Match, Gate, *Error) {
+	fail := func(err *Error) (*prepared, Match, Gate, *Error) { return nil, Match{}, Gate{}, err }
+	if !ValidName(r.Name) {
+		return fail(Errorf(Invalid, join(field, "name"), "expected 1 to 64 letters, digits, - _ or ., got %q", r.Name))
+	}
+	s := specOf(r.Fault)
+	if s == nil {
+		return fail(Errorf(NotFound, join(field, "fault"), "no fault %q%s", r.Fault, FaultHint(r.Fault)))
+	}
+	params, match, gate := r.Params, r.Match, r.Gate
+	if p := presets[canonical(r.Fault)]; p != nil {
+		under, underGate := p.filters()
+		params, match, gate = laidUnder(p.Params, params), under.With(match), underGate.With(gate)
+	}
+	prep, err := s.prepare(params, join(field, "params"))
+	if err != nil {
+		return fail(err)
+	}
+	m, err := match.Compile(join(field, "match"))
+	if err != nil {
+		return fail(err)
+	}
+	if err := gate.check(join(field, "gate")); err != nil {
+		return fail(err)
+	}
+	if _, up := m.Directions(); m.NeedsStatus() && (up || s.both) {
+		return fail(Errorf(Invalid, join(field, "match.status"), "can never be known while the request is held: it is for rules on responses (direction downstream)"))
+	}
+	return prep, match, gate, nil
+}
+
+// filters decodes the preset's match and gate. They are written by us: a mistake
+// in one is found by the first test, so it panics.
+func (p *Preset) filters() (m Match, g Gate) {
+	if err := decodeOurs(p.Match, &m); err != nil {
+		panic(fmt.Sprintf("faults: preset %s: match: %v", p.Name, err))
+	}
+	if err := decodeOurs(p.Gate, &g); err != nil {
+		panic(fmt.Sprintf("faults: preset %s: gate: %v", p.Name, err))
+	}
+	return m, g
+}
+
+// decodeOurs decodes JSON of a declaration; the empty string is nothing.
+func decodeOurs(raw string, into any) error {
+	if raw == "" {
+		return nil
+	}
+	if err := DecodeStrict([]byte(raw), into, ""); err != nil {
+		return err
+	}
+	return nil
+}
+
+// laidUnder is params with what the JSON object under says where params does not,
+// key by key.
+func laidUnder(under string, params map[string]any) map[string]any {
+	out := map[string]any{}
+	if err := decodeOurs(under, &out); err != nil {
+		panic("faults: a preset's parameters: " + err.Error())
+	}
+	own := map[string]string{}
+	for key := range out {
+		own[canonical(key)] = key
+	}
+	for _, key := range sortedKeys(params) {
+		if laid, ok := own[canonical(key)]; ok {
+			delete(out, laid)
+		}
+		out[key] = params[key]
+	}
+	return out
+}
+
+// Describe says what the rule does, in the catalogue's words: "cut at body:50%,
+// fin". For a rule that is not valid it is its fault's name.
+func (r Rule) Describe() string {
+	if r.Name == "" {
+		r.Name = r.Fault
+	}
+	prep, _, _, err := r.resolve("")
+	if err != nil {
+		return r.Fault
+	}
+	return prep.describe()
+}
+
+// describe is the kind and what its parameters say beyond the defaults. Where it
+// ends and the words of an enumeration are said in any case: they tell what the
+// kind does.
+func (p *prepared) describe() string {
+	var words, tail []string
+	for _, param := range p.kind.params {
+		text := fmt.Sprint(p.values[param.Name])
+		changed := param.Required || text != fmt.Sprint(param.Default)
+		if len(text) > 40 {
+			text = text[:40] + "..."
+		}
+		switch name := param.Name; {
+		case name == "end" && text != "":
+			tail = append(tail, ", "+text)
+		case name == "then" && text != "" && text != "keep":
+			tail = append(tail, ", then "+text)
+		case name == "at" && text != "now":
+			words = append(words, "at "+text)
+		case !changed && name != "mode", name == "at", text == "":
+		case name == "mode", name == "value":
+			words = append(words, text)
+		case param.Type == "bool" && text == "true":
+			words = append(words, name)
+		case name == "other":
+			tail = append(tail, ", other "+text)
+		default:
+			words = append(words, name+" "+text)
+		}
+	}
+	return strings.Join(append([]string{p.kind.name}, words...), " ") + strings.Join(tail, "")
+}
