@@ -302,74 +302,6 @@ func (t *tokenizer) chunkSize(b []byte) int {
 	return n
 }
 
-// blank takes a line end that stands alone: before a message, at the end of a
-// head, of a chunk's data or of a chunked message. Its CR is labelled at once,
-// without waiting for the LF.
-func (t *tokenizer) blank(b []byte, where string) int {
-	switch {
-	case b[0] == '\n':
-		t.blankEnd(b[:1])
-		return 1
-	case b[0] != '\r':
-		t.refuse(b[0], where)
-		return 0
-	case len(b) > 1 && b[1] == '\n':
-		t.blankEnd(b[:2])
-		return 2
-	}
-	part := t.blankPart()
-	switch part {
-	case Opaque:
-		t.state = betweenLF
-	case HeadEnd:
-		t.head.Raw = append(t.head.Raw, '\r')
-		t.state = headEndLF
-	case ChunkEnd:
-		t.state = chunkEndLF
-	case MessageEnd:
-		t.state = messageEndLF
-	}
-	t.say(part, b[:1], false, false)
-	return 1
-}
-
-// blankLF takes the LF of a line end whose CR was seen.
-func (t *tokenizer) blankLF(b []byte) int {
-	if b[0] != '\n' {
-		t.refuse(b[0], "behind a CR")
-		return 0
-	}
-	t.blankEnd(b[:1])
-	return 1
-}
-
-func (t *tokenizer) blankPart() Part {
-	switch t.state {
-	case fieldStart, headEndLF:
-		return HeadEnd
-	case chunkEnd, chunkEndLF:
-		return ChunkEnd
-	case trailerStart, messageEndLF:
-		return MessageEnd
-	}
-	return Opaque
-}
-
-// blankEnd takes the end of a line end that stands alone.
-func (t *tokenizer) blankEnd(b []byte) {
-	part := t.blankPart()
-	switch part {
-	case HeadEnd:
-		t.headEnd(b)
-		return
-	case ChunkEnd:
-		t.state = inChunkSize
-	default:
-		t.state = between
-	}
-	t.say(part, b, true, part == MessageEnd)
-}
-
 // headEnd takes the end of the blank line after a head and decides what follows.
 func (t *tokenizer) headEnd(b []byte) {
 	h := &t.head
@@ -403,6 +335,7 @@ func (t *tokenizer) headEnd(b []byte) {
 	}
 }
 
+// eof is [Pair.EOF].
 func (t *tokenizer) eof() (cut bool) {
 	switch {
 	case t.state == inRest:
@@ -420,6 +353,7 @@ func (t *tokenizer) eof() (cut bool) {
 	return t.state.inMessage()
 }
 
+// skip is [Pair.Skip].
 func (t *tokenizer) skip(n int64) {
 	if n <= 0 {
 		return
