@@ -1,0 +1,421 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"reflect"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"crimp/faults"
+	"crimp/middlebox"
+)
+
+// call is one call being carried out.
+type call struct {
+	ctx  context.Context
+	srv  *Server
+	conn *conn  // the WebSocket it came over; nil over POST
+	who  string // for the journal
+	then func() // to be done once the answer is queued; may be nil
+}
+
+// change describes a changing call to the box.
+func (c *call) change(why string, ifRev *int64) middlebox.Change {
+	return middlebox.Change{Who: c.who, Why: why, IfRev: ifRev}
+}
+
+// method is a row of the table: from it come dispatch, did-you-mean and schema.
+type method struct {
+	name, help     string
+	params, result reflect.Type
+	// run decodes strictly and carries out.
+	run func(c *call, params json.RawMessage) (any, error)
+}
+
+// waits is the name of the one method that does not answer at once.
+const waits = "wait"
+
+// methods is the protocol, in the order of the documentation.
+var methods = []method{
+	on("hello", "who is calling; what this box is", hello),
+	on("state.get", "the whole box at one sequence number", stateGet),
+	on("fault.list", "the catalogue of faults", faultList),
+	on("route.list", "the routes with their rules and counters", routeList),
+	onDecoded("route.set", "make or replace a route with its rules, atomically", decodeRouteSet, routeSet),
+	on("route.delete", "stop a route", routeDelete),
+	on("rule.list", "rules with hit and miss counters", ruleList),
+	onDecoded("rule.set", "make or replace a rule", decodeRuleSet, ruleSet),
+	on("rule.arm", "arm a rule as it stands", ruleArm),
+	on("rule.disarm", "disarm a rule", ruleDisarm),
+	on("rule.delete", "remove a rule", ruleDelete),
+	on("session.list", "sessions, live and past", sessionList),
+	on("exchange.list", "requests and their responses", exchangeList),
+	on("event.list", "the journal", eventList),
+	on("session.act", "end, stall or resume sessions by hand", sessionAct),
+	on("subscribe", "a snapshot, then every later event as a notification", subscribe),
+	on("unsubscribe", "end a subscription", unsubscribe),
+	on(waits, "answer when enough matching events are there", wait),
+	on("panic", "disarm everything and refuse arming", panicAll),
+	on("release", "allow arming again", release),
+	on("revert", "back to the configuration", revert),
+	on("ping", "nothing; for clients that cannot send WebSocket pings", ping),
+}
+
+var methodNames, methodByName = func() (names []string, by map[string]*method) {
+	by = map[string]*method{}
+	for i := range methods {
+		names = append(names, methods[i].name)
+		by[methods[i].name] = &methods[i]
+	}
+	return
+}()
+
+// on makes the row of a method whose parameters decode by their type alone.
+func on[P, R any](name, help string, do func(*call, P) (R, error)) method {
+	return onDecoded(name, help, func(raw json.RawMessage) (p P, err error) {
+		return p, decode(raw, &p)
+	}, do)
+}
+
+// onDecoded makes the row of a method that decodes its parameters itself.
+func onDecoded[P, R any](name, help string, decode func(json.RawMessage) (P, error), do func(*call, P) (R, error)) method {
+	return method{
+		name: name, help: help, params: reflect.TypeFor[P](), result: reflect.TypeFor[R](),
+		run: func(c *call, raw json.RawMessage) (any, error) {
+			if raw = bytes.TrimSpace(raw); len(raw) == 0 || string(raw) == "null" {
+				raw = json.RawMessage("{}")
+			}
+			if raw[0] != '{' {
+				return nil, faults.Errorf(faults.Invalid, "params", "expected an object, not %.40s", raw)
+			}
+			p, err := decode(raw)
+			if err != nil {
+				return nil, err
+			}
+			return do(c, p)
+		},
+	}
+}
+
+// decode is faults.DecodeStrict with an error that is nil when there is none.
+func decode(raw json.RawMessage, into any) error {
+	if err := faults.DecodeStrict(raw, into, ""); err != nil {
+		return err
+	}
+	return nil
+}
+
+// dispatch carries out one call and encodes its answer. A panic in it is told
+// to the caller and logged: the box lives.
+func (s *Server) dispatch(c *call, q request) (answer []byte) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.log.Error().Str("method", q.method).Interface("panic", r).Bytes("stack", debug.Stack()).Msg("a call panicked")
+			answer = encodeReply(q.id, nil, numbered(codeInternal, faults.Errorf("internal", "", "%s failed inside crimp; its log has more", q.method)))
+		}
+	}()
+	m := methodByName[q.method]
+	if m == nil {
+		return encodeReply(q.id, nil, numbered(codeUnknownMethod, faults.Errorf(faults.NotFound, "method",
+			"no method %.60q%s", q.method, didYouMean(q.method, methodNames))))
+	}
+	result, err := m.run(c, q.params)
+	if err != nil {
+		return encodeReply(q.id, nil, onWire(err))
+	}
+	return encodeReply(q.id, result, nil)
+}
+
+func hello(c *call, p HelloParams) (HelloResult, error) {
+	if len(p.Client) > 100 {
+		return HelloResult{}, faults.Errorf(faults.Invalid, "client", "%d bytes long; expected at most 100", len(p.Client))
+	}
+	if c.conn != nil && p.Client != "" {
+		c.conn.name = p.Client
+	}
+	info := c.srv.box.Info()
+	if info.Rights == nil {
+		info.Rights = []string{}
+	}
+	return HelloResult{Version: c.srv.o.Version, Protocol: Protocol, Epoch: info.Epoch, Seed: info.Seed, Limits: info.Limits, Rights: info.Rights}, nil
+}
+
+func stateGet(c *call, _ Nothing) (middlebox.State, error) {
+	return c.srv.box.State(), nil
+}
+
+func faultList(*call, Nothing) (FaultListResult, error) {
+	return FaultListResult{Faults: faults.Catalogue()}, nil
+}
+
+func routeList(c *call, _ Nothing) (RouteListResult, error) {
+	s := c.srv.box.State()
+	return RouteListResult{Routes: s.Routes, Seq: s.Seq}, nil
+}
+
+// decodeRouteSet reads the rules one by one: each has its own defaults (armed,
+// name), and its errors name it.
+func decodeRouteSet(raw json.RawMessage) (RouteSetParams, error) {
+	var p struct {
+		Route routeOnWire `json:"route"`
+		IfRev *int64      `json:"if_rev"`
+		Why   string      `json:"why"`
+	}
+	if err := decode(raw, &p); err != nil {
+		return RouteSetParams{}, err
+	}
+	r, err := p.Route.route("route")
+	return RouteSetParams{Route: r, IfRev: p.IfRev, Why: p.Why}, err
+}
+
+func routeSet(c *call, p RouteSetParams) (RouteSetResult, error) {
+	r, seq, err := c.srv.box.SetRoute(p.Route, c.change(p.Why, p.IfRev))
+	return RouteSetResult{Route: r, Rev: r.Rev, Seq: seq}, err
+}
+
+func routeDelete(c *call, p RouteDeleteParams) (SeqResult, error) {
+	if err := need("name", p.Name); err != nil {
+		return SeqResult{}, err
+	}
+	seq, err := c.srv.box.DeleteRoute(p.Name, c.change(p.Why, p.IfRev))
+	return SeqResult{seq}, err
+}
+
+func ruleList(c *call, f middlebox.Filter) (RuleListResult, error) {
+	if err := checkFilter(f); err != nil {
+		return RuleListResult{}, err
+	}
+	l, err := c.srv.box.Rules(f)
+	return RuleListResult{Rules: orEmpty(l.Items), Total: l.Total, Complete: l.Complete, Seq: l.Seq}, err
+}
+
+// decodeRuleSet leaves the rule to faults: it knows a rule's defaults.
+func decodeRuleSet(raw json.RawMessage) (RuleSetParams, error) {
+	var p struct {
+		Route  string           `json:"route"`
+		Rule   json.RawMessage  `json:"rule"`
+		Before string           `json:"before"`
+		IfRev  *int64           `json:"if_rev"`
+		Lease  string           `json:"lease"`
+		TTL    *faults.Duration `json:"ttl"`
+		Why    string           `json:"why"`
+	}
+	if err := decode(raw, &p); err != nil {
+		return RuleSetParams{}, err
+	}
+	if len(p.Rule) == 0 {
+		return RuleSetParams{}, need("rule", "")
+	}
+	rule, err := faults.DecodeRule(p.Rule, "rule")
+	if err != nil {
+		return RuleSetParams{}, err
+	}
+	return RuleSetParams{Route: p.Route, Rule: rule, Before: p.Before, IfRev: p.IfRev, Lease: p.Lease, TTL: p.TTL, Why: p.Why}, nil
+}
+
+func ruleSet(c *call, p RuleSetParams) (middlebox.Changed, error) {
+	if err := need("route", p.Route); err != nil {
+		return middlebox.Changed{}, err
+	}
+	change := c.change(p.Why, p.IfRev)
+	change.Before = p.Before
+	if p.TTL != nil && !p.Rule.Armed {
+		return middlebox.Changed{}, faults.Errorf(faults.Invalid, "ttl", "goes with an armed rule: this one has armed false")
+	}
+	if err := c.tie(&change, p.Lease, p.TTL); err != nil {
+		return middlebox.Changed{}, err
+	}
+	done, err := c.srv.box.SetRule(p.Route, p.Rule, change)
+	if err == nil {
+		c.tied(ruleKey{p.Route, done.Rule.Name}, change, removeRule)
+	}
+	return done, err
+}
+
+func ruleArm(c *call, p RuleArmParams) (middlebox.Changed, error) {
+	if err := needBoth(p.Route, p.Name); err != nil {
+		return middlebox.Changed{}, err
+	}
+	change := c.change(p.Why, p.IfRev)
+	if err := c.tie(&change, p.Lease, p.TTL); err != nil {
+		return middlebox.Changed{}, err
+	}
+	if p.Lease == "" {
+		change.Lease = c.srv.leaseOf(ruleKey{p.Route, p.Name})
+	}
+	done, err := c.srv.box.Arm(p.Route, p.Name, true, change)
+	if err == nil {
+		c.tied(ruleKey{p.Route, p.Name}, change, disarmRule)
+	}
+	return done, err
+}
+
+func ruleDisarm(c *call, p RuleNameParams) (middlebox.Changed, error) {
+	if err := needBoth(p.Route, p.Name); err != nil {
+		return middlebox.Changed{}, err
+	}
+	change := c.change(p.Why, p.IfRev)
+	change.Lease = c.srv.leaseOf(ruleKey{p.Route, p.Name})
+	done, err := c.srv.box.Arm(p.Route, p.Name, false, change)
+	if err == nil {
+		c.srv.ttls.forget(ruleKey{p.Route, p.Name})
+	}
+	return done, err
+}
+
+func ruleDelete(c *call, p RuleNameParams) (middlebox.Changed, error) {
+	if err := needBoth(p.Route, p.Name); err != nil {
+		return middlebox.Changed{}, err
+	}
+	done, err := c.srv.box.DeleteRule(p.Route, p.Name, c.change(p.Why, p.IfRev))
+	if err == nil {
+		c.srv.ttls.forget(ruleKey{p.Route, p.Name})
+	}
+	return done, err
+}
+
+func sessionList(c *call, f middlebox.Filter) (middlebox.List[middlebox.SessionItem], error) {
+	return list(c.srv.box.Sessions, f)
+}
+
+func exchangeList(c *call, f middlebox.Filter) (middlebox.List[middlebox.ExchangeItem], error) {
+	return list(c.srv.box.Exchanges, f)
+}
+
+func eventList(c *call, f middlebox.Filter) (middlebox.List[middlebox.Event], error) {
+	return list(c.srv.box.Events, f)
+}
+
+var acts = map[string]faults.Act{
+	"rst": faults.ActRst, "close": faults.ActClose, "fin": faults.ActFin, "stall": faults.ActStall, "resume": faults.ActResume,
+}
+
+var sides = map[string]faults.Side{
+	"": faults.BothSides, "both": faults.BothSides, "client": faults.Client, "server": faults.Server,
+}
+
+func sessionAct(c *call, p ActParams) (ActResult, error) {
+	act, known := acts[p.Act]
+	if !known {
+		return ActResult{}, faults.Errorf(faults.Invalid, "act", "%.40q is not one of rst, close, fin, stall, resume%s",
+			p.Act, didYouMean(p.Act, []string{"rst", "close", "fin", "stall", "resume"}))
+	}
+	side, known := sides[p.Side]
+	if !known {
+		return ActResult{}, faults.Errorf(faults.Invalid, "side", "%.40q is not one of client, server, both", p.Side)
+	}
+	f := p.Filter
+	if p.ID == "" && reflect.ValueOf(f).IsZero() {
+		return ActResult{}, faults.Errorf(faults.Invalid, "id", "expected a session's ID or a filter: nothing says which sessions are meant")
+	}
+	if p.ID != "" && f.Session != "" {
+		return ActResult{}, faults.Errorf(faults.Invalid, "id", "goes without session: both pick a session")
+	}
+	if p.ID != "" {
+		f.Session = p.ID
+	}
+	if err := checkFilter(f); err != nil {
+		return ActResult{}, err
+	}
+	n, err := c.srv.box.Act(f, act, side, c.change(p.Why, nil))
+	if err == nil && n == 0 && p.ID != "" {
+		err = faults.Errorf(faults.NotFound, "id", "no live session %q", p.ID)
+	}
+	return ActResult{n}, err
+}
+
+func panicAll(c *call, p PanicParams) (PanicResult, error) {
+	disarmed, seq, err := c.srv.box.Panic(c.change(p.Why, nil))
+	return PanicResult{orEmpty(disarmed), seq}, err
+}
+
+func release(c *call, p ReleaseParams) (ReleaseResult, error) {
+	rearmed, seq, err := c.srv.box.Release(p.Rearm, c.change(p.Why, nil))
+	return ReleaseResult{orEmpty(rearmed), seq}, err
+}
+
+func revert(c *call, p RevertParams) (SeqResult, error) {
+	seq, err := c.srv.box.Revert(c.change(p.Why, nil))
+	return SeqResult{seq}, err
+}
+
+func ping(*call, Nothing) (Nothing, error) { return Nothing{}, nil }
+
+// list answers a list call.
+func list[T any](of func(middlebox.Filter) (middlebox.List[T], error), f middlebox.Filter) (middlebox.List[T], error) {
+	if err := checkFilter(f); err != nil {
+		return middlebox.List[T]{}, err
+	}
+	l, err := of(f)
+	l.Items = orEmpty(l.Items)
+	return l, err
+}
+
+// orEmpty makes the list of nothing [] and not null: a page maps over it.
+func orEmpty[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return l
+}
+
+// checkFilter refuses what no box could mean; the rest is the box's to check.
+func checkFilter(f middlebox.Filter) error {
+	if f.Limit < 0 {
+		return faults.Errorf(faults.Invalid, "limit", "%d; expected a number from 1, or 0 for all", f.Limit)
+	}
+	if f.Type != "" {
+		return checkTopic("type", f.Type)
+	}
+	return nil
+}
+
+// need refuses a missing value.
+func need(field, value string) error {
+	if value == "" {
+		return faults.Errorf(faults.Invalid, field, "is required")
+	}
+	return nil
+}
+
+func needBoth(route, name string) error {
+	if err := need("route", route); err != nil {
+		return err
+	}
+	return need("name", name)
+}
+
+// routeOnWire is a middlebox.Route whose rules are not decoded yet.
+type routeOnWire struct {
+	Name        string            `json:"name"`
+	Listen      string            `json:"listen"`
+	Upstream    string            `json:"upstream"`
+	Protocol    string            `json:"protocol"`
+	Mode        string            `json:"mode"`
+	OnDialError string            `json:"on_dial_error"`
+	Rules       []json.RawMessage `json:"rules"`
+}
+
+func (w routeOnWire) route(field string) (middlebox.Route, error) {
+	r := middlebox.Route{Name: w.Name, Listen: w.Listen, Upstream: w.Upstream, Protocol: w.Protocol, Mode: w.Mode, OnDialError: w.OnDialError}
+	if err := need(field+".name", w.Name); err != nil {
+		return r, err
+	}
+	for i, raw := range w.Rules {
+		rule, err := faults.DecodeRule(raw, field+".rules["+strconv.Itoa(i)+"]")
+		if err != nil {
+			return r, err
+		}
+		r.Rules = append(r.Rules, rule)
+	}
+	return r, nil
+}
+
+// expiry is when a time to live that starts now runs out.
+func expiry(ttl faults.Duration) *time.Time {
+	t := time.Now().Add(time.Duration(ttl))
+	return &t
+}

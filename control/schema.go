@@ -1,0 +1,233 @@
+package control
+
+import (
+	"encoding"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"crimp/faults"
+	"crimp/middlebox"
+)
+
+// This file says the protocol and the configuration as JSON Schema, from the
+// table of methods and the types themselves. It is for editors and for other
+// languages' clients; crimp itself decodes strictly and does not use it.
+//
+// The document as a whole is the schema of the configuration file; methods,
+// notifications and errors stand beside it under their own keys.
+
+// configuration is the shape of the configuration file, for its schema.
+type configuration struct {
+	Seed    uint64 `json:"seed,omitempty" help:"of every random draw"`
+	Control struct {
+		Listen    string   `json:"listen,omitempty" help:"the control address"`
+		TokenFile string   `json:"token_file,omitempty"`
+		Origins   []string `json:"origins,omitempty" help:"pages that may speak to it besides its own"`
+		Hosts     []string `json:"hosts,omitempty" help:"names it may be called by besides loopback ones"`
+	} `json:"control,omitempty"`
+	Limits middlebox.Limits  `json:"limits,omitempty"`
+	Routes []middlebox.Route `json:"routes,omitempty"`
+}
+
+// required are the members that an input must have; all else has a default.
+var required = map[reflect.Type][]string{
+	reflect.TypeFor[middlebox.Route]():   {"name", "listen", "upstream"},
+	reflect.TypeFor[faults.Rule]():       {"fault"},
+	reflect.TypeFor[RouteSetParams]():    {"route"},
+	reflect.TypeFor[RouteDeleteParams](): {"name"},
+	reflect.TypeFor[RuleSetParams]():     {"route", "rule"},
+	reflect.TypeFor[RuleArmParams]():     {"route", "name"},
+	reflect.TypeFor[RuleNameParams]():    {"route", "name"},
+	reflect.TypeFor[ActParams]():         {"act"},
+	reflect.TypeFor[UnsubscribeParams](): {"sub"},
+}
+
+// scalars are the types that JSON shows as something else than their Go kind.
+var scalars = map[reflect.Type]object{
+	reflect.TypeFor[time.Time]():       {"type": "string", "format": "date-time"},
+	reflect.TypeFor[faults.Duration](): {"type": "string", "examples": []any{"250ms"}, "description": "a duration with its unit"},
+	reflect.TypeFor[faults.Size]():     {"type": []any{"string", "integer"}, "examples": []any{"64KiB"}, "description": "a size in bytes"},
+	reflect.TypeFor[json.RawMessage](): {},
+}
+
+type object = map[string]any
+
+func serveSchema(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "max-age=60")
+	writeBody(w, Schema())
+}
+
+// Schema is the JSON Schema document of the configuration and the protocol.
+var Schema = sync.OnceValue(func() []byte {
+	g := &schemaWriter{defs: object{}}
+	config := g.of(reflect.TypeFor[configuration](), true)
+	calls := object{}
+	for _, m := range methods {
+		calls[m.name] = object{"description": m.help, "params": g.of(m.params, true)}
+	}
+	for _, m := range methods { // after all inputs: what is both is strict
+		calls[m.name].(object)["result"] = g.of(m.result, false)
+	}
+	errorNumbers := object{"parse": codeParse, "invalid_request": codeInvalidRequest, "unknown_method": codeUnknownMethod, "internal": codeInternal}
+	for code, number := range numbers {
+		errorNumbers[string(code)] = number
+	}
+	b, err := json.MarshalIndent(object{
+		"$schema": "https://json-schema.org/draft/2020-12/schema",
+		"title":   "crimp: configuration, and protocol " + Protocol,
+		"$ref":    config["$ref"],
+		"$defs":   g.defs,
+		"methods": calls,
+		"notifications": object{
+			"event":  g.of(reflect.TypeFor[EventNote](), false),
+			"stats":  g.of(reflect.TypeFor[StatsNote](), false),
+			"resync": g.of(reflect.TypeFor[ResyncNote](), false),
+		},
+		"errors":     errorNumbers,
+		"eventTypes": eventTypes,
+	}, "", " ")
+	if err != nil {
+		panic(err) // only our own types are in it
+	}
+	return b
+})
+
+// schemaWriter collects the definitions of named structs.
+type schemaWriter struct{ defs object }
+
+// of is the schema of a type. An input is strict: it has no other members.
+func (g *schemaWriter) of(t reflect.Type, input bool) object {
+	if s, ok := scalars[t]; ok {
+		return s
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return g.of(t.Elem(), input)
+	case reflect.Struct:
+		if t.Name() == "" {
+			return g.members(t, input)
+		}
+		return g.named(t, input)
+	}
+	if t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
+		return object{"type": "string"}
+	}
+	if t.Implements(reflect.TypeFor[json.Marshaler]()) {
+		return object{}
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return object{"type": "string"}
+	case reflect.Bool:
+		return object{"type": "boolean"}
+	case reflect.Float32, reflect.Float64:
+		return object{"type": "number"}
+	case reflect.Slice, reflect.Array:
+		return object{"type": "array", "items": g.of(t.Elem(), input)}
+	case reflect.Map:
+		return object{"type": "object", "additionalProperties": g.of(t.Elem(), input)}
+	case reflect.Interface:
+		return object{}
+	}
+	return object{"type": "integer"}
+}
+
+// named is a reference to the definition of a named struct.
+func (g *schemaWriter) named(t reflect.Type, input bool) object {
+	name := defName(t)
+	if _, ok := g.defs[name]; !ok {
+		g.defs[name] = object{} // it may contain itself
+		def := g.members(t, input)
+		if t == reflect.TypeFor[faults.Rule]() {
+			describeFaults(def)
+		}
+		g.defs[name] = def
+	}
+	return object{"$ref": "#/$defs/" + name}
+}
+
+// defName is a type's name without its package: List[crimp/middlebox.Event]
+// becomes ListOfEvent.
+func defName(t reflect.Type) string {
+	name, of, generic := strings.Cut(t.Name(), "[")
+	if generic {
+		of = strings.TrimSuffix(of, "]")
+		name += "Of" + of[strings.LastIndexByte(of, '.')+1:]
+	}
+	return strings.ToUpper(name[:1]) + name[1:]
+}
+
+// members is the schema of a struct's fields, those of embedded ones included.
+func (g *schemaWriter) members(t reflect.Type, input bool) object {
+	properties := object{}
+	var always []any
+	for _, f := range reflect.VisibleFields(t) {
+		tag, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if !f.IsExported() || tag == "-" || f.Anonymous && tag == "" {
+			continue
+		}
+		if tag == "" {
+			tag = f.Name
+		}
+		optional := strings.Contains(options, "omit")
+		p := g.of(f.Type, input)
+		if f.Type.Kind() == reflect.Pointer && !optional {
+			p = object{"anyOf": []any{p, object{"type": "null"}}}
+		}
+		properties[tag] = annotated(p, f.Tag)
+		if !optional {
+			always = append(always, tag)
+		}
+	}
+	def := object{"type": "object", "properties": properties}
+	if input {
+		def["additionalProperties"] = false
+		always = nil
+		for _, name := range required[t] {
+			always = append(always, name)
+		}
+	}
+	if len(always) > 0 {
+		def["required"] = always
+	}
+	return def
+}
+
+// annotated adds what a field's tags say.
+func annotated(p object, tag reflect.StructTag) object {
+	help, enum := tag.Get("help"), tag.Get("enum")
+	if help == "" && enum == "" {
+		return p
+	}
+	out := object{}
+	for k, v := range p {
+		out[k] = v
+	}
+	if help != "" {
+		out["description"] = help
+	}
+	if enum != "" {
+		out["enum"] = strings.Split(enum, ",")
+	}
+	return out
+}
+
+// describeFaults adds to a rule's schema what parameters each fault has.
+func describeFaults(rule object) {
+	var names, cases []any
+	for _, f := range faults.Catalogue() {
+		names = append(names, f.Name)
+		cases = append(cases, object{
+			"if":   object{"properties": object{"fault": object{"const": f.Name}}, "required": []any{"fault"}},
+			"then": object{"properties": object{"params": f.Params}},
+		})
+	}
+	properties := rule["properties"].(object)
+	properties["fault"] = object{"type": "string", "examples": names}
+	properties["armed"] = object{"type": "boolean", "default": true}
+	rule["allOf"] = cases
+}

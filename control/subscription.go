@@ -1,0 +1,200 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+
+	"crimp/middlebox"
+)
+
+// maxPending bounds the notices that wait for a subscriber in its own process.
+const maxPending = 4096
+
+// Notice is one notification: exactly one of its fields is set.
+type Notice struct {
+	Event  *middlebox.Event
+	Stats  *StatsNote
+	Resync *ResyncNote // what was not delivered is lost: start again from this
+}
+
+// Subscription delivers, after the snapshot State, every later change on C.
+type Subscription struct {
+	ID    int64
+	Seq   int64
+	State middlebox.State
+	// C is closed when the subscription or its connection ends.
+	C <-chan Notice
+
+	client *Client
+	mu     sync.Mutex
+	queue  []Notice
+	lagged bool // the queue overflowed: a snapshot is due
+	wake   chan struct{}
+	done   chan struct{}
+	once   sync.Once
+}
+
+// Subscribe asks for notifications of the topics: event types, their first
+// words, or "stats"; none: all events. Who does not receive from C in time
+// gets a Resync in place of what was missed, and delays nobody.
+func (c *Client) Subscribe(ctx context.Context, topics ...string) (*Subscription, error) {
+	out := make(chan Notice)
+	s := &Subscription{C: out, client: c, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	var failed error
+	_, err := c.call(ctx, "subscribe", SubscribeParams{Topics: topics}, func(raw json.RawMessage) {
+		var r SubscribeResult
+		if failed = json.Unmarshal(raw, &r); failed == nil {
+			s.ID, s.Seq, s.State = r.Sub, r.Seq, r.State
+			c.adopt(s, out)
+		}
+	})
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// adopt registers a subscription before the first notification to it is read.
+func (c *Client) adopt(s *Subscription, out chan Notice) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		s.stop() // it ended in this very moment
+	}
+	c.subs[s.ID] = s
+	c.work.Go(func() { s.deliver(out) })
+}
+
+// Close ends the subscription.
+func (s *Subscription) Close(ctx context.Context) error {
+	s.client.mu.Lock()
+	delete(s.client.subs, s.ID)
+	s.client.mu.Unlock()
+	s.stop()
+	return s.client.Call(ctx, "unsubscribe", UnsubscribeParams{Sub: s.ID}, nil)
+}
+
+func (s *Subscription) stop() { s.once.Do(func() { close(s.done) }) }
+
+// notice hands a notification to its subscription.
+func (c *Client) notice(method string, params json.RawMessage) {
+	var to struct {
+		Sub int64 `json:"sub"`
+	}
+	if json.Unmarshal(params, &to) != nil {
+		return
+	}
+	c.mu.Lock()
+	s := c.subs[to.Sub]
+	c.mu.Unlock()
+	if s == nil {
+		return
+	}
+	var n Notice
+	var err error
+	switch method {
+	case "event":
+		n.Event = &middlebox.Event{}
+		err = json.Unmarshal(params, n.Event)
+	case "stats":
+		n.Stats = &StatsNote{}
+		err = json.Unmarshal(params, n.Stats)
+	case "resync":
+		n.Resync = &ResyncNote{}
+		err = json.Unmarshal(params, n.Resync)
+	default:
+		return
+	}
+	if err == nil {
+		s.push(n)
+	}
+}
+
+// push queues a notice, or marks the subscriber as lagging: it never waits,
+// since answers come the same way.
+func (s *Subscription) push(n Notice) {
+	s.mu.Lock()
+	switch {
+	case n.Resync != nil:
+		s.queue, s.lagged = append(s.queue[:0], n), false
+	case s.lagged: // covered by the snapshot that is due
+	case len(s.queue) >= maxPending:
+		s.queue, s.lagged = nil, true
+	default:
+		s.queue = append(s.queue, n)
+	}
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// deliver brings queued notices to C.
+func (s *Subscription) deliver(out chan<- Notice) {
+	defer close(out)
+	seen := s.Seq
+	for {
+		n, ok := s.next()
+		if !ok {
+			select {
+			case <-s.wake:
+				continue
+			case <-s.done:
+				return
+			}
+		}
+		if n.Resync != nil {
+			seen = n.Resync.Seq
+		}
+		if n.Event != nil && n.Event.Seq <= seen {
+			continue // in the snapshot already
+		}
+		select {
+		case out <- n:
+		case <-s.done:
+			return
+		}
+	}
+}
+
+// next takes a notice, or the snapshot that is due.
+func (s *Subscription) next() (Notice, bool) {
+	s.mu.Lock()
+	if s.lagged {
+		s.lagged = false // what comes from now on queues again behind it
+		s.mu.Unlock()
+		ctx, cancel := s.context()
+		defer cancel()
+		state, err := s.client.State(ctx)
+		if err != nil {
+			return Notice{}, false
+		}
+		return Notice{Resync: &ResyncNote{Sub: s.ID, Seq: state.Seq, State: state}}, true
+	}
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		return Notice{}, false
+	}
+	n := s.queue[0]
+	s.queue = s.queue[1:]
+	return n, true
+}
+
+// context ends with the subscription.
+func (s *Subscription) context() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-s.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}

@@ -1,0 +1,228 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"crimp/faults"
+	"crimp/middlebox"
+)
+
+// This file is wait: the answer comes when enough events that match are in the
+// journal. It looks back first, so "arm; act; wait" finds what has happened
+// already: with a rule it starts at that rule's last arming.
+
+const (
+	waitTimeout = 10 * time.Second // unless told
+	maxTimeout  = 24 * time.Hour
+	maxCount    = 100_000
+	maxNear     = 3 // near misses that an error tells
+)
+
+// waiting is a wait under way.
+type waiting struct {
+	filter  middlebox.Filter
+	count   int
+	timeout time.Duration
+	match   func(middlebox.Event) (bool, string)
+	at      cursor
+
+	found []middlebox.Event
+	seq   int64
+	near  []string // the last few
+	lost  int64    // events that the ring no longer had
+}
+
+func wait(c *call, p WaitParams) (WaitResult, error) {
+	w := &waiting{filter: p.Filter, count: 1, timeout: waitTimeout, found: []middlebox.Event{}}
+	if err := checkFilter(p.Filter); err != nil {
+		return WaitResult{}, err
+	}
+	if p.Count != nil {
+		if w.count = *p.Count; w.count < 1 || w.count > maxCount {
+			return WaitResult{}, faults.Errorf(faults.Invalid, "count", "%d; expected 1 to %d", w.count, maxCount)
+		}
+	}
+	if p.Timeout != nil {
+		if w.timeout = time.Duration(*p.Timeout); w.timeout < 0 || w.timeout > maxTimeout {
+			return WaitResult{}, faults.Errorf(faults.Invalid, "timeout", "%s; expected 0s to %s", w.timeout, maxTimeout)
+		}
+	}
+	if err := w.begin(c.srv); err != nil {
+		return WaitResult{}, err
+	}
+	defer w.at.Close()
+	why := w.until(c.ctx)
+	if why != "" {
+		return WaitResult{}, faults.Errorf(faults.Timeout, "", "%s", w.report(c.srv, why))
+	}
+	return WaitResult{Events: w.found, Seq: w.seq}, nil
+}
+
+// begin resolves where to look from, and places the cursor there.
+func (w *waiting) begin(s *Server) error {
+	f := w.filter
+	if f.Since == "" && f.Rule != "" {
+		f.Since = "armed"
+	}
+	since, err := s.box.Since(f)
+	if err != nil {
+		return err
+	}
+	if w.match, err = s.box.Match(w.filter); err != nil {
+		return err
+	}
+	w.at = s.watch(since)
+	w.seq = max(since, 0)
+	return nil
+}
+
+// until looks at events until enough matched: then it returns "", else why it
+// gave up.
+func (w *waiting) until(ctx context.Context) string {
+	timer := time.NewTimer(w.timeout)
+	defer timer.Stop()
+	buf := make([]middlebox.Event, 64)
+	for {
+		ready := w.at.Ready()
+		n, lost := w.at.Next(buf)
+		w.lost += lost
+		for _, e := range buf[:n] {
+			if w.look(e) {
+				return ""
+			}
+		}
+		if n > 0 {
+			ready = always
+		} else if w.timeout == 0 {
+			return "in what has happened so far"
+		}
+		select {
+		case <-ready:
+		case <-timer.C:
+			return "in " + short(w.timeout)
+		case <-ctx.Done():
+			return "when the caller or crimp went away"
+		}
+	}
+}
+
+// look takes one event in and says whether that was the last one needed.
+func (w *waiting) look(e middlebox.Event) bool {
+	w.seq = e.Seq
+	ok, near := w.match(e)
+	if ok {
+		w.found = append(w.found, e)
+	} else if near != "" {
+		w.addNear(describe(e) + " (" + near + ")")
+	}
+	return len(w.found) == w.count
+}
+
+func (w *waiting) addNear(text string) {
+	if slices.Contains(w.near, text) {
+		return
+	}
+	if len(w.near) == maxNear {
+		w.near = w.near[1:]
+	}
+	w.near = append(w.near, text)
+}
+
+// report says how far a wait got and what nearly matched:
+// "1 of 3 fault.fired for truncate in 5s; near miss: GET /apis/x (path)".
+func (w *waiting) report(s *Server, why string) string {
+	what := w.filter.Type
+	switch {
+	case what == "":
+		what = "events"
+	case !strings.Contains(what, "."):
+		what += " events"
+	}
+	text := fmt.Sprintf("%d of %d %s", len(w.found), w.count, what)
+	if w.filter.Rule != "" {
+		text += " for " + w.filter.Rule
+	} else if w.filter.Route != "" {
+		text += " on " + w.filter.Route
+	}
+	text += " " + why
+	state := w.ofRule(s)
+	if len(w.near) > 0 {
+		text += "; near miss: " + strings.Join(w.near, ", ")
+	}
+	if state != "" {
+		text += "; " + state
+	}
+	if w.lost > 0 {
+		text += fmt.Sprintf("; %d older events were no longer in the journal", w.lost)
+	}
+	return text
+}
+
+// ofRule adds what the rule itself has to say: its near miss, and what else may
+// have kept it from firing.
+func (w *waiting) ofRule(s *Server) string {
+	if w.filter.Rule == "" {
+		return ""
+	}
+	l, err := s.box.Rules(middlebox.Filter{Route: w.filter.Route, Rule: w.filter.Rule})
+	if err != nil {
+		return ""
+	}
+	var states []string
+	for _, r := range l.Items {
+		if r.NearMiss != "" {
+			w.addNear(r.NearMiss)
+		}
+		switch {
+		case r.Spent:
+			states = append(states, r.Route+"/"+r.Name+" is spent")
+		case !r.Armed:
+			states = append(states, r.Route+"/"+r.Name+" is disarmed")
+		case r.NearMiss == "" && r.Hits == 0 && len(r.Misses) > 0:
+			states = append(states, r.Route+"/"+r.Name+" missed by "+misses(r.Misses))
+		}
+	}
+	return strings.Join(states, ", ")
+}
+
+// misses lists counters by key: "path 3, status 1".
+func misses(m map[string]int64) string {
+	var words []string
+	for key, n := range m {
+		words = append(words, fmt.Sprintf("%s %d", key, n))
+	}
+	slices.Sort(words)
+	return strings.Join(words, ", ")
+}
+
+// describe names an event for people, by what they know it by.
+func describe(e middlebox.Event) string {
+	switch d := e.Data.(type) {
+	case middlebox.ExchangeItem:
+		return d.Request.Method + " " + d.Request.Target
+	case *middlebox.ExchangeItem:
+		return d.Request.Method + " " + d.Request.Target
+	}
+	for _, id := range []string{e.Exchange, e.Session, e.Rule, e.Route} {
+		if id != "" {
+			return e.Type + " " + id
+		}
+	}
+	return e.Type
+}
+
+// short is a duration as people write it: 5s, 1m30s, 2h.
+func short(d time.Duration) string {
+	s := d.String()
+	if t, ok := strings.CutSuffix(s, "m0s"); ok {
+		s = t + "m"
+	}
+	if t, ok := strings.CutSuffix(s, "h0m"); ok {
+		s = t + "h"
+	}
+	return s
+}
