@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -146,4 +147,177 @@ type Options struct {
 	Held int
 	// OnDialError is "rst", "fin" or "502".
 	OnDialError string
+}
+
+// Engine is the mind of one session: inputs in, actions out. It does no I/O,
+// reads no clock and knows no lock. Same plan, seed and inputs, same actions.
+type Engine struct {
+	o        Options
+	plan     *Plan
+	protocol Protocol
+	pair     *wire.Pair // nil when the session is tcp
+	lanes    [2]lane
+	q        exchanges
+	bonds    []*bond
+	operator bond
+
+	now     time.Time // of this Step; never goes back
+	opened  time.Time
+	active  time.Time // when the last byte came, either way
+	dialed  bool
+	closing bool // a message said Connection: close: no request should follow
+
+	actions  []Action
+	notes    []Note
+	gather   []byte // bytes from several places that leave together
+	gathered bool   // the last action's Data is in gather
+	known    Facts  // reused
+}
+
+// NewEngine makes the engine of a session whose client was just accepted. The
+// first Step must be InOpen.
+func NewEngine(now time.Time, o Options) *Engine {
+	if o.Held <= 0 {
+		o.Held = 2 << 20
+	}
+	e := &Engine{o: o, plan: o.Plan, protocol: o.Protocol, now: now, opened: now, active: now}
+	for d := range e.lanes {
+		e.lanes[d].e, e.lanes[d].dir = e, wire.Direction(d)
+	}
+	if o.Protocol != TCP {
+		e.pair = wire.NewPair(func(s wire.Segment) { e.lanes[s.Dir].segment(s) })
+	}
+	return e
+}
+
+// Step takes one input and says what to do about it. The actions, and all they
+// point to, are valid until the next Step.
+func (e *Engine) Step(now time.Time, in Input) []Action {
+	e.begin(now)
+	switch in.Kind {
+	case InOpen:
+		e.actions = append(e.actions, Action{Op: OpDial})
+		e.install()
+	case InDialed:
+		e.dialed = true
+	case InDialFailed:
+		e.dialFailed()
+	case InBytes:
+		e.bytes(in.Dir, in.Data)
+	case InSkipped:
+		e.skipped(in.Dir, in.N)
+	case InEOF:
+		e.eof(in.Dir)
+	case InReset:
+		e.reset(in.Dir)
+	case InHangup:
+		e.hangup(in.Dir)
+	case InSwap:
+		e.swap(in.Plan)
+	case InCommand:
+		e.command(in.Act, in.Side)
+	}
+	e.wake()
+	return e.finish()
+}
+
+// begin makes ready for a Step: memory that the last one's actions pointed to is
+// free again, and what is due goes out before anything new.
+func (e *Engine) begin(now time.Time) {
+	if now.After(e.now) {
+		e.now = now
+	}
+	clear(e.actions)
+	e.actions, e.notes = e.actions[:0], e.notes[:0]
+	if e.gather = e.gather[:0]; cap(e.gather) > 64<<10 {
+		e.gather = nil
+	}
+	e.q.recycle()
+	for d := range e.lanes {
+		e.lanes[d].out.compact()
+		e.lanes[d].releaseDue()
+	}
+}
+
+// finish lets out what has become due, and adds the notes.
+func (e *Engine) finish() []Action {
+	for d := range e.lanes {
+		e.lanes[d].releaseDue()
+		e.lanes[d].hold.own()
+	}
+	e.q.settle()
+	for i := range e.notes {
+		e.actions = append(e.actions, Action{Op: OpNote, Dir: e.notes[i].Dir, Note: &e.notes[i]})
+	}
+	return e.actions
+}
+
+// Deadline is when Step InTick is due; zero: not by itself.
+func (e *Engine) Deadline() time.Time {
+	var first time.Time
+	sooner := func(t time.Time) {
+		if !t.IsZero() && !t.Equal(Never) && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	for d := range e.lanes {
+		l := &e.lanes[d]
+		if !l.waits() {
+			sooner(l.out.next())
+		}
+		if l.hold.on {
+			sooner(l.hold.since.Add(holdTime))
+		}
+		for _, s := range l.chain {
+			sooner(s.alarm)
+		}
+	}
+	return first
+}
+
+// Demand is what to do with a direction's source now. Ask again after each Step.
+func (e *Engine) Demand(d wire.Direction) Demand {
+	l := &e.lanes[d]
+	switch {
+	case l.mute:
+		return Demand{Mode: Read}
+	case !e.dialed, l.halted, l.out.stalled(), l.out.held >= e.o.Held:
+		return Demand{Mode: Hold}
+	}
+	n := int64(math.MaxInt64)
+	for _, s := range l.chain {
+		if s.w.cursor.Equal(Never) {
+			return Demand{Mode: Hold}
+		}
+		n = min(n, s.blind(l.off))
+	}
+	if e.pair != nil {
+		n = min(n, e.pair.Remaining(d))
+	}
+	if n == 0 || !l.out.empty() || l.hold.on || e.protocol == Auto {
+		return Demand{Mode: Read}
+	}
+	return Demand{Mode: Splice, N: n}
+}
+
+// HeldBytes is how many bytes wait in each direction.
+func (e *Engine) HeldBytes() (down, up int) {
+	return e.lanes[wire.Downstream].out.held, e.lanes[wire.Upstream].out.held
+}
+
+// Over says that both legs have been told their ending.
+func (e *Engine) Over() bool {
+	return e.lanes[wire.Downstream].closed && e.lanes[wire.Upstream].closed
+}
+
+// Protocol is what the session turned out to be; Auto until that is known.
+func (e *Engine) Protocol() Protocol { return e.protocol }
+
+// Exchanges calls f with each exchange that is not over, oldest first.
+func (e *Engine) Exchanges(f func(*Exchange)) {
+	for _, x := range e.q.open {
+		if !x.done {
+			f(x)
+		}
+	}
 }

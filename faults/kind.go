@@ -87,9 +87,12 @@ type Kind[P any] struct {
 type Preset struct {
 	Name, Summary, Client string
 	Params, Match, Gate   string
-	Headline              bool // one of the five the page shows first
-	Examples              []Example
-	Words                 []string
+	// TCP, a JSON object, is laid under the rule's parameters instead of Params
+	// on tcp sessions; empty: the same there.
+	TCP      string
+	Headline bool // one of the five the page shows first
+	Examples []Example
+	Words    []string
 }
 
 // Example is a play (package faultstest reads it): documentation and test at once.

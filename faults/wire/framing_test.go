@@ -90,6 +90,7 @@ var framings = []struct {
 		{name: "two numbers in a list", in: post + "Content-Length: 3, 4\r\n\r\nabc", want: "opaque", why: "both 3 and 4", golang: "error", node: "error"},
 		{name: "two numbers in fields", in: post + "Content-Length: 4\r\nContent-Length: 3\r\n\r\nabc", want: "opaque", why: "both 4 and 3", golang: "error", node: "error"},
 		{name: "response with two numbers", to: "GET", in: reply + "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc", want: "opaque", why: "both 3 and 4", golang: "error", node: "error"},
+		{name: "nothing or something", in: post + "Content-Length: 0, 3\r\n\r\nabc", want: "opaque", why: "both 0 and 3", golang: "error", node: "error"},
 		{name: "no number", in: post + "Content-Length: abc\r\n\r\nabc", want: "opaque", why: `is "abc"`, golang: "error", node: "error"},
 		{name: "negative", in: post + "Content-Length: -3\r\n\r\nabc", want: "opaque", why: `is "-3"`, golang: "error", node: "error"},
 		{name: "signed", in: post + "Content-Length: +3\r\n\r\nabc", want: "opaque", why: `is "+3"`, golang: "error", node: "error"},

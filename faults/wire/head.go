@@ -163,7 +163,6 @@ func (h *Head) field(from int) {
 	for l.Value < l.Stop && isSpace(h.Raw[l.Value]) {
 		l.Value++
 	}
-	l.Stop = max(l.Stop, l.Value)
 	h.Fields = append(h.Fields, l)
 }
 

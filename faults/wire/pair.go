@@ -101,9 +101,10 @@ func (p *Pair) Message(d Direction) *Head {
 }
 
 // answers is the class of the method that the response with head h answers.
-// Interim responses (1xx but 101) leave the request waiting for its final one.
+// Interim responses leave the request waiting for its final one; after a 101
+// nothing is answered any more.
 func (p *Pair) answers(h *Head) Method {
-	if h.Status/100 == 1 && h.Status != 101 {
+	if h.Status/100 == 1 {
 		return MethodOther
 	}
 	return p.asked.pop()

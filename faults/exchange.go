@@ -1,0 +1,149 @@
+package faults
+
+import (
+	"time"
+
+	"crimp/faults/wire"
+)
+
+// Exchange is one HTTP/1 request and its answer on a session, as the engine
+// follows it. What a Note shows of it is valid until the next Step.
+type Exchange struct {
+	N    uint64    // ordinal on the session, from 1
+	Head wire.Head // the request's head, a copy: complete once its blank line was read
+	// Asked counts the request's body bytes read; Said what of the request was
+	// let out to the server: 0 nothing, 1 part, 2 the whole.
+	Asked int64
+	Said  Delivered
+
+	Status   int   // of the final response, 0: none yet
+	Declared int64 // its Content-Length, -1 without
+	Sent     int64 // body bytes of the final response let out to the client
+	End      Ending
+	Whole    bool   // the response went out to its last byte
+	Outcome  string // open, ok, cut, rst, stalled
+	Odd      []string
+	Fired    []Firing
+
+	Started, Finished time.Time
+
+	reused    bool
+	idle      time.Duration // since the exchange before it was answered
+	requested bool          // its request's last byte was read
+	answered  bool          // its final response's last byte was read
+	done      bool          // told as finished
+	asked     bool          // its start line was said to the server: an answer will come
+}
+
+// Delivered says how much of a request was let out to the server.
+type Delivered uint8
+
+const (
+	None Delivered = iota
+	Some
+	All
+)
+
+// String is none, part or whole.
+func (d Delivered) String() string { return [...]string{"none", "part", "whole"}[d] }
+
+// Firing is a rule that acted on an exchange, and where.
+type Firing struct {
+	Rule     *Compiled
+	Dir      wire.Direction
+	Off, Pos int64
+	Part     wire.Part
+	Body     int64 // body bytes of the message before it
+	End      Ending
+}
+
+// reset makes the exchange new, keeping its buffers.
+func (x *Exchange) reset(n uint64, now time.Time) {
+	raw, fields := x.Head.Raw[:0], x.Head.Fields[:0]
+	odd, fired := x.Odd[:0], x.Fired[:0]
+	*x = Exchange{N: n, Started: now, Declared: -1, Outcome: "open", Odd: odd, Fired: fired}
+	x.Head.Raw, x.Head.Fields = raw, fields
+}
+
+// copyHead keeps what is known of the request's head: the tokenizer's own is
+// gone with its next message, the answer may come later.
+func (x *Exchange) copyHead(h *wire.Head) {
+	raw, fields := x.Head.Raw[:0], x.Head.Fields[:0]
+	x.Head = *h
+	x.Head.Raw = append(raw, h.Raw...)
+	x.Head.Fields = append(fields, h.Fields...)
+}
+
+// exchanges is the queue of a session's exchanges, oldest first: the first is
+// the one whose answer comes next.
+type exchanges struct {
+	open  []*Exchange
+	spare []*Exchange // told as finished: to be used again from the next Step on
+	old   []*Exchange // finished in this Step: notes still point to them
+	n     uint64
+	last  time.Time // when the last one was answered
+}
+
+func (q *exchanges) start(now time.Time) *Exchange {
+	var x *Exchange
+	if n := len(q.spare); n > 0 {
+		x, q.spare = q.spare[n-1], q.spare[:n-1]
+	} else {
+		x = &Exchange{}
+	}
+	q.n++
+	x.reset(q.n, now)
+	x.reused = q.n > 1
+	if !q.last.IsZero() {
+		x.idle = now.Sub(q.last)
+	}
+	q.open = append(q.open, x)
+	return x
+}
+
+// first is the exchange whose answer comes next, nil if none was asked.
+func (q *exchanges) first() *Exchange {
+	for _, x := range q.open {
+		if x.asked && !x.answered {
+			return x
+		}
+	}
+	return nil
+}
+
+// settle forgets the exchanges that are over on both sides.
+func (q *exchanges) settle() {
+	kept := q.open[:0]
+	for _, x := range q.open {
+		if x.done && x.requested {
+			q.old = append(q.old, x)
+		} else {
+			kept = append(kept, x)
+		}
+	}
+	clear(q.open[len(kept):])
+	q.open = kept
+}
+
+// recycle makes the exchanges of the last Step free for new ones.
+func (q *exchanges) recycle() {
+	if len(q.spare) < 4 {
+		q.spare = append(q.spare, q.old...)
+	}
+	clear(q.old)
+	q.old = q.old[:0]
+}
+
+func (x *Exchange) method() []byte {
+	if x == nil {
+		return nil
+	}
+	return x.Head.Method()
+}
+
+func (x *Exchange) target() []byte {
+	if x == nil {
+		return nil
+	}
+	return x.Head.Target()
+}

@@ -1,0 +1,274 @@
+// Package faultstest runs plays: short scripts of what goes into a session's
+// engine and what must come out. They are the catalogue's examples and its tests
+// at once.
+//
+//	c> GET / HTTP/1.1\r\n\r\n      the client sends these bytes (Go escapes)
+//	>s GET / HTTP/1.1\r\n\r\n      the server has received exactly these since the last line of its kind
+//	s> FIN                         the server sends FIN; RST likewise
+//	>c FIN                         the client gets FIN; CLOSE, RST likewise
+//	+50ms                          time passes
+//	arm, disarm                    the plan changes (a play with a line "arm" starts disarmed)
+//
+// Lines of input come first, then what they lead to; before time passes or the
+// plan changes, and at the end, the play must have said all that came out. Every play runs whole, byte by
+// byte and cut at seeded random places, and must read the same.
+package faultstest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"crimp/faults"
+	"crimp/faults/wire"
+)
+
+// Cut says how a play's input lines are cut into reads: it returns the size of
+// the next one, at most n.
+type Cut func(n int) int
+
+// Whole gives each line in one read, Bytewise a byte at a time.
+func Whole(n int) int  { return n }
+func Bytewise(int) int { return 1 }
+
+// Random cuts at places drawn from seed.
+func Random(seed uint64) Cut {
+	r := rand.New(rand.NewPCG(seed, seed))
+	return func(n int) int { return 1 + r.IntN(n) }
+}
+
+// Run plays a script with the rules on an http route and says where it was not
+// followed, nil if it was.
+func Run(rules []faults.Rule, script string, cut Cut) error {
+	p := &player{cut: cut, rules: rules, now: time.Unix(1_700_000_000, 0)}
+	armed := true
+	lines := strings.Split(strings.TrimSpace(script), "\n")
+	for _, line := range lines {
+		if strings.TrimSpace(line) == "arm" {
+			armed = false
+		}
+	}
+	plan, err := p.compile(armed)
+	if err != nil {
+		return err
+	}
+	p.e = faults.NewEngine(p.now, faults.Options{Route: "web", Session: 1, Protocol: faults.HTTP, Plan: plan,
+		Client: netip.MustParseAddrPort("127.0.0.1:50000")})
+	p.step(faults.Input{Kind: faults.InOpen})
+	p.step(faults.Input{Kind: faults.InDialed})
+	for i, line := range lines {
+		if err := p.line(strings.TrimSpace(line)); err != nil {
+			return fmt.Errorf("line %d: %s\n%w\n%s", i+1, line, err, p.transcript())
+		}
+	}
+	if err := p.settled(); err != nil {
+		return fmt.Errorf("at the end\n%w\n%s", err, p.transcript())
+	}
+	return nil
+}
+
+type player struct {
+	e     *faults.Engine
+	now   time.Time
+	cut   Cut
+	rules []faults.Rule
+	plan  *faults.Plan
+	in    [2]unread
+	out   [2][]byte   // bytes by direction, not yet said by the play
+	ends  [2][]string // endings likewise
+	log   []string
+	Notes []faults.Note
+}
+
+func (p *player) compile(armed bool) (*faults.Plan, error) {
+	rules := append([]faults.Rule(nil), p.rules...)
+	for i := range rules {
+		rules[i].Armed = armed
+	}
+	plan, err := faults.Compile(p.plan, 42, "web", faults.HTTP, rules)
+	if err != nil {
+		return nil, err
+	}
+	p.plan = plan
+	return plan, nil
+}
+
+func (p *player) line(line string) error {
+	if line == "" || strings.HasPrefix(line, "#") {
+		return nil
+	}
+	word, rest, _ := strings.Cut(line, " ")
+	switch {
+	case word == ">c":
+		return p.expect(wire.Downstream, rest)
+	case word == ">s":
+		return p.expect(wire.Upstream, rest)
+	}
+	switch word {
+	case "c>":
+		return p.input(wire.Upstream, rest)
+	case "s>":
+		return p.input(wire.Downstream, rest)
+	}
+	if err := p.settled(); err != nil {
+		return err
+	}
+	switch {
+	case word == "arm", word == "disarm":
+		plan, err := p.compile(word == "arm")
+		if err != nil {
+			return err
+		}
+		p.step(faults.Input{Kind: faults.InSwap, Plan: plan})
+		return nil
+	case strings.HasPrefix(word, "+"):
+		d, err := time.ParseDuration(word[1:])
+		if err != nil {
+			return err
+		}
+		p.pass(d)
+		return nil
+	}
+	return fmt.Errorf("a play has no %q", word)
+}
+
+// pass lets time go by, stopping wherever the engine wants to be woken.
+func (p *player) pass(d time.Duration) {
+	end := p.now.Add(d)
+	for n := 0; n < 100_000; n++ {
+		due := p.e.Deadline()
+		if due.IsZero() || due.After(end) {
+			break
+		}
+		if due.After(p.now) {
+			p.now = due
+		}
+		p.step(faults.Input{Kind: faults.InTick})
+	}
+	p.now = end
+}
+
+func (p *player) input(d wire.Direction, text string) error {
+	q := &p.in[d]
+	switch text {
+	case "FIN":
+		q.fin = true
+	case "RST":
+		p.step(faults.Input{Kind: faults.InReset, Dir: d})
+		return nil
+	default:
+		b, err := unescape(text)
+		if err != nil {
+			return err
+		}
+		q.bytes = append(q.bytes, b...)
+	}
+	p.read()
+	return nil
+}
+
+// unread is what a peer has sent and the session has not read: it reads only
+// what the engine demands.
+type unread struct {
+	bytes     []byte
+	fin, hung bool
+}
+
+// read gives the engine what it is willing to read.
+func (p *player) read() {
+	for more := true; more; {
+		more = false
+		for d := range p.in {
+			q, dir := &p.in[d], wire.Direction(d)
+			hold := p.e.Demand(dir).Mode == faults.Hold
+			switch {
+			case hold && q.fin && !q.hung:
+				q.hung = true
+				p.act(faults.Input{Kind: faults.InHangup, Dir: dir})
+			case hold:
+			case len(q.bytes) > 0:
+				n := p.cut(len(q.bytes))
+				b := append([]byte(nil), q.bytes[:n]...)
+				q.bytes = q.bytes[n:]
+				more = true
+				p.act(faults.Input{Kind: faults.InBytes, Dir: dir, Data: b})
+			case q.fin:
+				q.fin = false
+				p.act(faults.Input{Kind: faults.InEOF, Dir: dir})
+			}
+		}
+	}
+}
+
+func (p *player) expect(d wire.Direction, text string) error {
+	if text == "FIN" || text == "RST" || text == "CLOSE" {
+		if len(p.out[d]) > 0 || len(p.ends[d]) == 0 || p.ends[d][0] != text {
+			return fmt.Errorf("got %q %v", p.out[d], p.ends[d])
+		}
+		p.ends[d] = p.ends[d][1:]
+		return nil
+	}
+	b, err := unescape(text)
+	if err != nil {
+		return err
+	}
+	if string(p.out[d]) != string(b) {
+		return fmt.Errorf("got  %q\nwant %q", p.out[d], b)
+	}
+	p.out[d] = nil
+	return nil
+}
+
+// settled says what came out without being expected.
+func (p *player) settled() error {
+	for d, who := range []string{"client", "server"} {
+		if len(p.out[d]) > 0 || len(p.ends[d]) > 0 {
+			return fmt.Errorf("the %s got %q %v, which the play does not say", who, p.out[d], p.ends[d])
+		}
+	}
+	return nil
+}
+
+// step feeds the engine, then what it has become willing to read.
+func (p *player) step(in faults.Input) {
+	p.act(in)
+	p.read()
+}
+
+// act feeds the engine and keeps what comes out. The input's memory is spoiled
+// afterwards: actions are valid until the next Step only.
+func (p *player) act(in faults.Input) {
+	for _, a := range p.e.Step(p.now, in) {
+		switch a.Op {
+		case faults.OpSend:
+			p.out[a.Dir] = append(p.out[a.Dir], a.Data...)
+			p.log = append(p.log, fmt.Sprintf("%v send %v %q", p.now.Format("05.000"), a.Dir, a.Data))
+		case faults.OpShut, faults.OpFinish:
+			p.ended(a.Dir, "FIN")
+		case faults.OpClose:
+			p.ended(a.Dir, "CLOSE")
+		case faults.OpReset:
+			p.ended(a.Dir, "RST")
+		case faults.OpNote:
+			p.Notes = append(p.Notes, *a.Note)
+		}
+	}
+	for i := range in.Data {
+		in.Data[i] = '#'
+	}
+}
+
+func (p *player) ended(d wire.Direction, how string) {
+	p.ends[d] = append(p.ends[d], how)
+	p.log = append(p.log, fmt.Sprintf("%v %s %v", p.now.Format("05.000"), how, d))
+}
+
+func (p *player) transcript() string { return strings.Join(p.log, "\n") }
+
+func unescape(text string) ([]byte, error) {
+	s, err := strconv.Unquote(`"` + strings.ReplaceAll(text, `"`, `\"`) + `"`)
+	return []byte(s), err
+}

@@ -1,0 +1,210 @@
+package faults
+
+import "crimp/faults/wire"
+
+// What an engine does about each input, in the order of InputKind.
+
+func (e *Engine) bytes(d wire.Direction, b []byte) {
+	e.active = e.now
+	if e.protocol == Auto && d == wire.Downstream {
+		e.becomes(TCP) // a server that speaks first does not speak HTTP/1
+	}
+	if e.pair == nil {
+		e.opaque(d, b)
+		return
+	}
+	e.pair.Feed(d, b)
+}
+
+// opaque passes bytes that are not looked at as HTTP.
+func (e *Engine) opaque(d wire.Direction, b []byte) {
+	l := &e.lanes[d]
+	l.pass(wire.Segment{Dir: d, Part: wire.Opaque, Data: b, Off: l.off, Pos: inserted, First: l.off == 0})
+}
+
+// becomes settles what an auto session is.
+func (e *Engine) becomes(p Protocol) {
+	if e.protocol != Auto {
+		return
+	}
+	e.protocol = p
+	word := "http"
+	if p == TCP {
+		word, e.pair = "tcp", nil
+	}
+	e.tellNow(Note{Kind: NoteProtocol, Pos: inserted, Body: inserted, Text: word})
+	e.install() // rules that were for this protocol only
+}
+
+func (e *Engine) skipped(d wire.Direction, n int64) {
+	l := &e.lanes[d]
+	e.active = e.now
+	l.said += n
+	if l.ex != nil && (l.dir == wire.Upstream || l.final) {
+		if l.dir == wire.Upstream {
+			l.ex.Asked += n
+		} else {
+			l.ex.Sent += n
+		}
+	}
+	l.off += n
+	l.body += n
+	if e.pair != nil {
+		e.pair.Skip(d, n)
+	}
+}
+
+// eof: the sender's FIN goes the way of its bytes.
+func (e *Engine) eof(d wire.Direction) {
+	l := &e.lanes[d]
+	if l.mute {
+		l.drain = false
+		if opp := l.opposite(); !opp.closed { // a leg that was kept has ended by itself
+			opp.finish(term{op: OpFinish}, e.now, nil)
+		}
+		return
+	}
+	if e.pair != nil {
+		e.pair.EOF(d)
+	}
+	l.release(true)
+	l.terminate(nil, term{op: OpShut}, e.now, nil)
+}
+
+// reset: what was meant for the peer that is gone is dropped, what it said
+// before goes on with its delays, then the reset.
+func (e *Engine) reset(d wire.Direction) {
+	l, back := &e.lanes[d], e.lanes[d].opposite()
+	back.out.drop(e.now)
+	back.mute = true
+	back.hold = hold{}
+	if !back.closed {
+		back.closed = true
+		e.actions = append(e.actions, Action{Op: OpAbort, Dir: back.dir})
+	}
+	if d == wire.Upstream { // nobody is there to be answered
+		for _, x := range e.q.open {
+			e.over(x, "rst", Rst)
+		}
+	}
+	if !l.mute {
+		l.release(true)
+		l.terminate(nil, term{op: OpReset}, e.now, nil)
+		l.mute = true
+	}
+}
+
+func (e *Engine) hangup(d wire.Direction) {
+	for _, s := range e.lanes[d].chain {
+		if h, ok := s.stage.(Hanger); ok {
+			s.w.at, s.w.by = e.now, nil
+			h.Hangup(&s.w)
+		}
+	}
+}
+
+const badGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: 41\r\nConnection: close\r\n\r\ncrimp: the upstream cannot be connected.\n"
+
+func (e *Engine) dialFailed() {
+	down, up := &e.lanes[wire.Downstream], &e.lanes[wire.Upstream]
+	down.mute, up.mute, up.closed = true, true, true
+	op := OpReset
+	switch e.o.OnDialError {
+	case "fin":
+		op = OpFinish
+	case "502":
+		op = OpFinish
+		if e.protocol != TCP {
+			down.sayBytes(entry{at: e.now, op: OpSend}, wire.Segment{Off: inserted, Data: []byte(badGateway)})
+		}
+	}
+	down.finish(term{op: op}, e.now, nil)
+}
+
+// command does what an operator asks of a session.
+func (e *Engine) command(a Act, side Side) {
+	for d := range e.lanes {
+		l := &e.lanes[d]
+		if side != BothSides && (side == Client) != (l.dir == wire.Downstream) {
+			continue
+		}
+		switch a {
+		case ActStall:
+			l.halted = true
+		case ActResume:
+			l.halted = false
+			l.out.free(&e.operator, e.now)
+		case ActFin:
+			l.mute = true
+			l.cutOff(OpShut)
+		case ActClose, ActRst:
+			op := OpClose
+			if a == ActRst {
+				op = OpReset
+			}
+			l.mute = true
+			l.cutOff(op)
+			if opp := l.opposite(); side != BothSides { // it cannot go on alone
+				opp.mute = true
+				opp.finish(term{op: OpClose}, e.now, nil)
+			}
+		}
+	}
+}
+
+// cutOff drops what was not let out and ends the leg now.
+func (l *lane) cutOff(op Op) {
+	l.halted = false
+	l.out.drop(l.e.now)
+	l.releaseDue()
+	l.close(op, nil)
+}
+
+// wake serves what Deadline announced.
+func (e *Engine) wake() {
+	for d := range e.lanes {
+		l := &e.lanes[d]
+		if l.hold.on && !l.hold.since.Add(holdTime).After(e.now) {
+			l.overheld("older than 1 s")
+		}
+		for i := 0; i < len(l.chain); i++ {
+			if s := l.chain[i]; !s.alarm.IsZero() && !s.alarm.After(e.now) {
+				s.wake()
+			}
+		}
+	}
+}
+
+// facts are what is known of an exchange; status is that of its response, 0 if
+// it is not known yet.
+func (e *Engine) facts(x *Exchange, status int) *Facts {
+	f := &e.known
+	*f = Facts{Session: e.o.Session, Client: e.o.Client, Status: status}
+	if x != nil {
+		f.Exchange, f.Reused, f.Idle, f.HasRequest = x.N, x.reused, x.idle, true
+		if x.Head.StartStop > 0 {
+			f.Request = &x.Head
+		}
+	}
+	return f
+}
+
+// odd marks what the client does against the rules of persistence and
+// pipelining (RFC 9112 sections 9.3.2 and 9.6).
+func (e *Engine) odd(x *Exchange) {
+	for _, y := range e.q.open {
+		if y == x || y.answered {
+			continue
+		}
+		if m := string(x.Head.Method()); m != "GET" && m != "HEAD" && m != "OPTIONS" && m != "TRACE" && m != "PUT" && m != "DELETE" {
+			x.Odd = append(x.Odd, "non-idempotent request in a pipe")
+		}
+		if e.q.last.IsZero() {
+			x.Odd = append(x.Odd, "pipelined before persistence was known")
+		}
+		break
+	}
+	if e.closing {
+		x.Odd = append(x.Odd, "request after Connection: close")
+	}
+}

@@ -1,0 +1,362 @@
+package faults
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"crimp/faults/wire"
+)
+
+// lane is one direction of a session: the chain of rules at work on it, and
+// what it has said and not yet let out.
+//
+// A byte's way: segment (is its message decided?) -> pass -> deliver through the
+// chain -> say -> straight to an action, or into the outbox.
+type lane struct {
+	e     *Engine
+	dir   wire.Direction
+	chain []*slot // rules at work, in the order of their plan
+	out   outbox
+	hold  hold
+	ex    *Exchange // of the message in progress; nil outside any, and for answers nobody asked for
+
+	off    int64 // bytes of the stream that entered the chain
+	body   int64 // body bytes of the message that entered the chain
+	said   int64 // bytes said to the receiver, inserted ones included
+	mute   bool  // an ending was said or the receiver is gone: what still comes is dropped
+	closed bool  // the ending, or FIN, was handed to the receiver's leg
+	drain  bool  // mute, and the sender is closed once its message is complete
+	halted bool  // an operator stalled it
+	told   bool  // that it is opaque
+	final  bool  // the response in progress is a final one
+}
+
+// term is the end of a direction on its way through the chain.
+type term struct {
+	op   Op
+	note *Note
+}
+
+// segment takes what the tokenizer says of the bytes just read.
+func (l *lane) segment(s wire.Segment) {
+	if s.Start {
+		l.begin()
+	}
+	if s.Part == wire.StartLine && s.Last || s.Part == wire.HeadEnd && s.Last {
+		l.headline(s)
+	}
+	if l.hold.on {
+		l.holdBack(s)
+	} else {
+		l.pass(s)
+	}
+	if s.End {
+		l.complete()
+	}
+}
+
+// begin makes ready for a message: whose it is, and which rules are for it.
+func (l *lane) begin() {
+	l.body, l.final = 0, false
+	l.dropMessageSlots()
+	if l.dir == wire.Upstream {
+		l.ex = l.e.q.start(l.e.now)
+	} else {
+		l.ex = l.e.q.first()
+	}
+	if len(l.e.plan.message[l.dir]) > 0 && !l.mute {
+		l.decide()
+	}
+}
+
+// headline keeps in the exchange what a start line, and later a whole head, says.
+func (l *lane) headline(s wire.Segment) {
+	x, h := l.ex, s.Head
+	if s.Part == wire.HeadEnd && saysClose(h) {
+		l.e.closing = true
+	}
+	if l.dir == wire.Downstream {
+		l.final = h.Status >= 200 || h.Framing == wire.Tunnel
+		if x != nil && l.final {
+			x.Status, x.Declared = h.Status, -1
+			if s.Part == wire.HeadEnd {
+				x.Declared = h.Declared
+			}
+		}
+		return
+	}
+	x.copyHead(h)
+	if s.Part == wire.StartLine {
+		l.e.becomes(HTTP)
+		l.e.odd(x)
+		l.e.tellNow(Note{Kind: NoteExchangeStarted, Exchange: x, Dir: l.dir, Off: s.Off})
+	}
+}
+
+// pass lets a segment into the chain.
+func (l *lane) pass(s wire.Segment) {
+	if s.Part == wire.Opaque && s.First && l.e.protocol == HTTP {
+		l.tellOpaque()
+	}
+	if !l.mute {
+		if l.dir == wire.Upstream && l.ex != nil && (s.Part == wire.Body || s.Part == wire.ChunkData) {
+			l.ex.Asked += int64(len(s.Data))
+		}
+		l.deliver(nil, s, l.e.now, nil)
+	}
+	l.off = s.Off + int64(len(s.Data))
+	if s.Part == wire.Body || s.Part == wire.ChunkData {
+		l.body += int64(len(s.Data))
+	}
+}
+
+// complete is called when the last byte of a message has been read.
+func (l *lane) complete() {
+	l.release(true)
+	x := l.ex
+	switch {
+	case x == nil:
+	case l.dir == wire.Upstream:
+		x.requested = true
+	case l.final:
+		x.answered = true
+		l.e.q.last = l.e.now
+	}
+	for _, s := range l.chain {
+		if s.msg && s.stage == nil && !s.at.done && !s.asked {
+			s.w.at, s.w.by = l.e.now, nil
+			s.miss("position")
+		}
+	}
+	l.dropMessageSlots()
+	l.ex = nil
+	if l.drain {
+		l.drain = false
+		l.opposite().finish(term{op: OpFinish}, l.e.now, nil)
+	}
+}
+
+// deliver shows a segment to the slot after from, or says it.
+func (l *lane) deliver(from *slot, s wire.Segment, at time.Time, by *bond) {
+	i := 0
+	if from != nil {
+		i = from.i + 1
+	}
+	if i < len(l.chain) {
+		l.chain[i].segment(s, at, by)
+		return
+	}
+	l.say(s, at, by)
+}
+
+// say sends a segment to the receiver: at once if nothing waits, else in its turn.
+func (l *lane) say(s wire.Segment, at time.Time, by *bond) {
+	e := entry{at: at, by: by, op: OpSend}
+	if s.Off >= 0 && s.Message > 0 {
+		e.ex = l.ex
+		if l.dir == wire.Downstream && !l.final {
+			e.ex = nil // interim: not the exchange's answer
+		}
+		if s.Part == wire.Body || s.Part == wire.ChunkData {
+			e.body = len(s.Data)
+		}
+		if l.dir == wire.Upstream && s.Part == wire.StartLine && s.Last {
+			l.ex.asked = true
+			l.e.pair.Expect(wire.MethodOf(l.ex.Head.Method()))
+		}
+	}
+	l.said += int64(len(s.Data))
+	if len(s.Data) > 0 {
+		l.sayBytes(e, s)
+	}
+	if s.End && e.ex != nil {
+		e.op, e.body = opWhole, 0
+		l.queue(e)
+	}
+}
+
+func (l *lane) sayBytes(e entry, s wire.Segment) {
+	switch {
+	case l.passes(&e):
+		l.e.send(l.dir, s.Data)
+		l.account(e, len(s.Data))
+	case s.Off < 0:
+		e.ext = s.Data
+		l.out.put(e, nil)
+	default:
+		l.out.put(e, s.Data)
+	}
+}
+
+// passes says that an entry need not be queued. Under an operator's stall
+// everything is.
+func (l *lane) passes(e *entry) bool {
+	if l.halted {
+		e.at, e.by = Never, &l.e.operator
+	}
+	return l.out.empty() && !e.at.After(l.e.now) && !l.waits()
+}
+
+// waits says that the receiver's leg does not stand yet.
+func (l *lane) waits() bool { return l.dir == wire.Upstream && !l.e.dialed }
+
+// queue performs an entry without bytes now, or in its turn.
+func (l *lane) queue(e entry) {
+	if l.passes(&e) {
+		l.perform(e, nil)
+		return
+	}
+	l.out.put(e, nil)
+}
+
+// note tells the journal something when the bytes said before it are out.
+func (l *lane) note(n Note, at time.Time, by *bond) {
+	if e := (entry{at: at, by: by, op: OpNote}); !l.passes(&e) {
+		e.note = &n
+		l.out.put(e, nil)
+		return
+	}
+	l.e.tellNow(n)
+}
+
+// terminate takes FIN, RST or an ending through the chain after from.
+func (l *lane) terminate(from *slot, t term, at time.Time, by *bond) {
+	i := 0
+	if from != nil {
+		i = from.i + 1
+	}
+	for ; i < len(l.chain); i++ {
+		s := l.chain[i]
+		s.letGo()
+		s.w.at, s.w.by = at, by
+		at, by = s.w.when(), s.w.binding()
+		if ender, ok := s.stage.(Ender); ok && !s.w.ended {
+			s.w.passing = &t
+			ender.End(&s.w)
+			return
+		}
+	}
+	l.finish(t, at, by)
+}
+
+// finish ends the receiver's leg after all that was said.
+func (l *lane) finish(t term, at time.Time, by *bond) {
+	l.queue(entry{at: at, by: by, op: t.op, note: t.note})
+}
+
+// end is Writer.End: this direction's receiver as how says, its sender as other
+// says. Both start at the same instant, each behind what was said to its leg.
+func (l *lane) end(w *Writer, how Ending, other Other, note *Note) {
+	opp := l.opposite()
+	opp.release(true)
+	l.mute, opp.mute = true, true
+	at, by := w.when(), w.binding()
+	t := term{op: how.op(), note: note}
+	if note != nil {
+		w.slot.record(note)
+	}
+	if how == StallEnd {
+		if note != nil { // told now: the ending is only carried out when the rule goes
+			l.note(*note, at, by)
+			t.note = nil
+		}
+		if l.ex != nil {
+			l.ex.Outcome = "stalled"
+		}
+		w.Until(Never)
+		l.terminate(w.slot, t, Never, w.slot.bond)
+	} else {
+		l.terminate(w.slot, t, at, by)
+	}
+	switch {
+	case other == OtherKeep:
+	case other == OtherDrain && l.ex != nil && l.e.pair != nil && l.e.pair.InMessage(l.dir):
+		l.drain = true
+	default:
+		opp.finish(term{op: other.op()}, at, by)
+	}
+}
+
+// op is how an ending is carried out on the receiver's leg.
+func (e Ending) op() Op {
+	switch e {
+	case Close:
+		return OpClose
+	case Rst:
+		return OpReset
+	}
+	return OpFinish
+}
+
+// op is how what the sender gets is carried out on its leg.
+func (o Other) op() Op {
+	switch o {
+	case OtherRst:
+		return OpReset
+	case OtherDrain:
+		return OpFinish
+	}
+	return OpClose
+}
+
+func (l *lane) opposite() *lane { return &l.e.lanes[l.dir.Other()] }
+
+// insert puts a slot into the chain at its rule's place.
+func (l *lane) insert(s *slot) {
+	i, _ := slices.BinarySearchFunc(l.chain, s.part.n, func(x *slot, n int) int { return x.part.n - n })
+	l.chain = slices.Insert(l.chain, i, s)
+	l.number()
+}
+
+// remove takes slots out of the chain.
+func (l *lane) remove(gone func(*slot) bool) {
+	if len(l.chain) > 0 {
+		l.chain = slices.DeleteFunc(l.chain, gone)
+		l.number()
+	}
+}
+
+func (l *lane) number() {
+	for i, s := range l.chain {
+		s.i = i
+	}
+}
+
+func (l *lane) dropMessageSlots() { l.remove(func(s *slot) bool { return s.msg }) }
+
+// newSlot puts a part to work on this direction, for the message in progress if msg.
+func (l *lane) newSlot(p *part, msg bool) *slot {
+	s := &slot{part: p, lane: l, msg: msg, bond: l.e.bondOf(p.rule.state), at: locator{pos: p.prep.at}}
+	s.w.slot = s
+	if msg {
+		s.ex = l.ex
+	}
+	if p.prep.new != nil {
+		s.stage = p.prep.new()
+	}
+	l.insert(s)
+	return s
+}
+
+// saysClose says that a head's Connection field lists close (RFC 9112 section 9.6).
+func saysClose(h *wire.Head) bool {
+	i := h.Find("Connection")
+	if i < 0 {
+		return false
+	}
+	for word := range bytes.SplitSeq(h.Value(i), []byte(",")) {
+		if equalFold(bytes.TrimSpace(word), "close") {
+			return true
+		}
+	}
+	return false
+}
+
+// tellOpaque tells the journal, once, that the direction is not HTTP any more.
+func (l *lane) tellOpaque() {
+	if reason, ok := l.e.pair.Opaque(l.dir); ok && !l.told {
+		l.told = true
+		l.e.tellNow(Note{Kind: NoteOpaque, Dir: l.dir, Off: l.off, Pos: inserted, Body: inserted, Text: reason})
+	}
+}

@@ -1,0 +1,110 @@
+package faults
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"crimp/faults/wire"
+)
+
+// latency is a delay line: every byte, and FIN, leaves `delay` after it came, in
+// order. It is not a sleep for each chunk, so throughput is kept as long as what
+// is on the way fits the session's bound for held bytes.
+type latency struct {
+	Delay        Duration `json:"delay" help:"how long each byte is under way" min:"0s" max:"1h"`
+	Jitter       Duration `json:"jitter" help:"how much that varies: +- for uniform, the standard deviation for normal, one deviation up for lognormal, the mean of what is added for pareto" min:"0s" max:"1h"`
+	Distribution string   `json:"distribution" help:"how the delays are spread" enum:"uniform,normal,lognormal,pareto"`
+}
+
+// jitterBlock is how many bytes share a draw, so that the way a stream arrives
+// in chunks does not shift the draws.
+const jitterBlock = 4096
+
+var _ = Declare(Kind[latency]{
+	Name:     "latency",
+	Summary:  "every byte leaves `delay` after it arrived, in order, FIN too",
+	Client:   "everything comes later, at the same rate",
+	Group:    Bytes,
+	Defaults: latency{Delay: Duration(100 * time.Millisecond), Distribution: "uniform"},
+	Words:    []string{"delay", "lag", "fixedDelayMilliseconds"},
+	New:      func(p latency) Stage { return &latencyStage{p: p, block: -1} },
+	Examples: []Example{
+		{Title: "both bytes and FIN come later", Params: `{"delay":"50ms"}`, Play: `
+s> hello
++20ms
+s> world
+s> FIN
++30ms
+>c hello
++20ms
+>c world
+>c FIN`},
+		{Title: "only what matches; disarming lets go at once", Params: `{"delay":"1h"}`, Match: `{"path":"/slow"}`, Play: `
+c> GET /fast HTTP/1.1\r\n\r\n
+>s GET /fast HTTP/1.1\r\n\r\n
+s> HTTP/1.1 204 No Content\r\n\r\n
+>c HTTP/1.1 204 No Content\r\n\r\n
+c> GET /slow HTTP/1.1\r\n\r\n
+>s GET /slow HTTP/1.1\r\n\r\n
+s> HTTP/1.1 204 No Content\r\n\r\n
++59m
+disarm
+>c HTTP/1.1 204 No Content\r\n\r\n`},
+	},
+})
+
+type latencyStage struct {
+	p     latency
+	block int64 // whose delay is drawn
+	delay time.Duration
+}
+
+func (l *latencyStage) Segment(s wire.Segment, w *Writer) {
+	if !w.Fire() {
+		w.Send(s)
+		return
+	}
+	for l.p.Jitter > 0 && s.Off >= 0 {
+		if block := s.Off / jitterBlock; block != l.block {
+			l.block, l.delay = block, l.p.draw(w.Rand(uint64(block)+1))
+		}
+		k := (l.block+1)*jitterBlock - s.Off
+		if k >= int64(len(s.Data)) {
+			break
+		}
+		w.Until(w.Now().Add(l.delay))
+		w.Send(s.Slice(0, int(k)))
+		s = s.Slice(int(k), len(s.Data))
+	}
+	if l.p.Jitter == 0 {
+		l.delay = time.Duration(l.p.Delay)
+	}
+	w.Until(w.Now().Add(l.delay))
+	w.Send(s)
+}
+
+// End delays FIN, and RST, as the bytes before it.
+func (l *latencyStage) End(w *Writer) {
+	if w.Fire() {
+		w.Until(w.Now().Add(max(l.delay, time.Duration(l.p.Delay)-time.Duration(l.p.Jitter))))
+	}
+	w.Shut()
+}
+
+// draw is one delay of the distribution, never below 0.
+func (p latency) draw(r *rand.Rand) time.Duration {
+	delay, jitter := float64(p.Delay), float64(p.Jitter)
+	var d float64
+	switch p.Distribution {
+	case "normal":
+		d = delay + jitter*r.NormFloat64()
+	case "lognormal":
+		d = delay * math.Exp(r.NormFloat64()*math.Log1p(jitter/max(delay, 1)))
+	case "pareto": // Lomax of shape 3: its mean is half its scale; the far tail is cut
+		d = delay + min(2*jitter*(math.Pow(1-r.Float64(), -1.0/3)-1), 100*jitter)
+	default:
+		d = delay + jitter*(2*r.Float64()-1)
+	}
+	return time.Duration(min(max(d, 0), float64(24*time.Hour)))
+}

@@ -1,0 +1,118 @@
+package faults
+
+import "crimp/faults/wire"
+
+// opWhole is an outbox entry that says: the message of ex is out to its last byte.
+const opWhole Op = 100
+
+// releaseDue lets out what is due.
+func (l *lane) releaseDue() {
+	for !l.waits() {
+		e, b, ok := l.out.pop(l.e.now)
+		if !ok {
+			return
+		}
+		l.perform(e, b)
+	}
+}
+
+// perform turns an entry that is due into actions.
+func (l *lane) perform(e entry, b []byte) {
+	switch e.op {
+	case OpSend:
+		l.e.send(l.dir, b)
+		l.account(e, len(b))
+	case OpNote:
+		l.e.tellNow(*e.note)
+	case opWhole:
+		l.whole(e.ex)
+	default:
+		l.close(e.op, e.note)
+	}
+}
+
+// account counts, in the exchange, bytes that went out.
+func (l *lane) account(e entry, n int) {
+	switch {
+	case e.ex == nil || n == 0:
+	case l.dir == wire.Downstream:
+		e.ex.Sent += int64(e.body)
+	case e.ex.Said == None:
+		e.ex.Said = Some
+	}
+}
+
+// whole marks a message as gone out to its last byte.
+func (l *lane) whole(x *Exchange) {
+	if l.dir == wire.Upstream {
+		x.Said = All
+		return
+	}
+	x.Whole = true
+	l.e.over(x, "ok", NoEnding)
+}
+
+// close hands an ending to the receiver's leg. What was still open towards the
+// client is over with it.
+func (l *lane) close(op Op, note *Note) {
+	if l.closed {
+		return
+	}
+	l.closed = true
+	l.e.actions = append(l.e.actions, Action{Op: op, Dir: l.dir, Note: note})
+	if l.dir != wire.Downstream {
+		return
+	}
+	outcome, end := "cut", Fin
+	switch op {
+	case OpClose:
+		end = Close
+	case OpReset, OpAbort:
+		outcome, end = "rst", Rst
+	}
+	for _, x := range l.e.q.open {
+		if !x.done {
+			if x.Outcome == "stalled" {
+				l.e.over(x, x.Outcome, end)
+			} else {
+				l.e.over(x, outcome, end)
+			}
+		}
+	}
+}
+
+// over ends an exchange and tells the journal.
+func (e *Engine) over(x *Exchange, outcome string, end Ending) {
+	if x.done {
+		return
+	}
+	x.done, x.Outcome, x.End, x.Finished = true, outcome, end, e.now
+	e.tellNow(Note{Kind: NoteExchangeFinished, Exchange: x, Dir: wire.Downstream, Off: e.lanes[wire.Downstream].off})
+}
+
+// send adds bytes to the actions: joined to the last Send where they lie behind
+// it in memory, else gathered with it, so that what leaves together is one write.
+func (e *Engine) send(d wire.Direction, b []byte) {
+	n := len(e.actions)
+	if n == 0 || e.actions[n-1].Op != OpSend || e.actions[n-1].Dir != d {
+		e.actions = append(e.actions, Action{Op: OpSend, Dir: d, Data: b})
+		e.gathered = false
+		return
+	}
+	last := &e.actions[n-1]
+	if m := len(last.Data); !e.gathered && cap(last.Data) >= m+len(b) && len(b) > 0 && &last.Data[:m+1][m] == &b[0] {
+		last.Data = last.Data[:m+len(b)]
+		return
+	}
+	if !e.gathered {
+		e.gather = append(e.gather, last.Data...)
+		e.gathered = true
+		last.Data = e.gather[len(e.gather)-len(last.Data):]
+	}
+	from := len(e.gather) - len(last.Data)
+	e.gather = append(e.gather, b...)
+	last.Data = e.gather[from:]
+}
+
+// tellNow adds a note to this Step's; they follow its other actions.
+func (e *Engine) tellNow(n Note) { e.notes = append(e.notes, n) }

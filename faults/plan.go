@@ -1,0 +1,251 @@
+package faults
+
+import (
+	"reflect"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"crimp/faults/wire"
+)
+
+// Plan is the compiled, immutable rules of a route. Sessions hold a pointer to
+// one; a change is a new Plan and one [InSwap] to each session. The only thing
+// that sessions and plans share is each rule's gate and counters (atomics).
+type Plan struct {
+	seed     uint64
+	route    string
+	protocol Protocol
+	rules    []*Compiled
+	// What is armed, sorted by where it acts, so that a session with nothing to
+	// do finds that out by looking at empty slices.
+	stream  [2][]*part // by direction: from session open, or at once
+	message [2][]*part // by direction: from the next message on
+	armed   map[*state][]*part
+}
+
+// Compiled is a rule of a plan.
+type Compiled struct {
+	Rule  Rule // with its fault's own name; Armed as it is in this plan
+	match *matcher
+	state *state
+	parts []*part
+	key   identity
+}
+
+// part is one kind at work for a rule. A rule has one, or one for each protocol
+// where a preset says so; a preset made of several kinds would have several.
+type part struct {
+	rule *Compiled
+	prep *prepared
+	only Protocol // Auto: whatever the session is
+	n    int      // place among the plan's parts: rules act in their order
+}
+
+// identity is everything by which two rules do the same.
+type identity struct {
+	Name   string
+	Kind   string
+	Values []map[string]any
+	Match  Match
+	Gate   Gate
+}
+
+// state is what a rule remembers over sessions and plans while it is unchanged.
+type state struct {
+	gate   *gate
+	hits   atomic.Int64
+	spent  atomic.Bool
+	misses [missKeys]atomic.Int64
+	near   struct {
+		sync.Mutex // only ever tried, never waited for
+		text       [200]byte
+		n          int
+	}
+}
+
+// The keys under which a rule counts why it did not fire: the match keys in the
+// order they are asked, then these.
+var missNames = [...]string{"direction", "session", "client", "exchange", "reused", "idle", "method", "host", "path", "header", "status", "skip", "every", "probability", "spent", "position", "held"}
+
+const missKeys = len(missNames)
+
+func (s *state) miss(key string) {
+	for i, n := range missNames {
+		if n == key {
+			s.misses[i].Add(1)
+			return
+		}
+	}
+}
+
+// nearly remembers the last exchange that failed on a single match key. If
+// somebody is reading, this one is not remembered: nobody waits for a hint.
+func (s *state) nearly(method, target []byte, key string) {
+	if !s.near.TryLock() {
+		return
+	}
+	b := append(s.near.text[:0], method...)
+	b = append(b, ' ')
+	b = append(b, target[:min(len(target), 120)]...)
+	b = append(b, " ("...)
+	b = append(b, key...)
+	b = append(b, ')')
+	s.near.n = min(len(b), len(s.near.text))
+	s.near.Unlock()
+}
+
+// Counters is what became of a rule since it was last armed or changed.
+type Counters struct {
+	Hits     int64
+	Misses   map[string]int64 // by match key or gate word; only what is not 0
+	Spent    bool
+	NearMiss string // the last exchange that failed on one match key: "GET /apis/x (path)"
+}
+
+// Counters reads the rule's counters. Safe from any goroutine.
+func (c *Compiled) Counters() Counters {
+	out := Counters{Hits: c.state.hits.Load(), Spent: c.state.spent.Load()}
+	for i := range c.state.misses {
+		if n := c.state.misses[i].Load(); n > 0 {
+			if out.Misses == nil {
+				out.Misses = map[string]int64{}
+			}
+			out.Misses[missNames[i]] = n
+		}
+	}
+	c.state.near.Lock()
+	out.NearMiss = string(c.state.near.text[:c.state.near.n])
+	c.state.near.Unlock()
+	return out
+}
+
+// Name is the rule's name.
+func (c *Compiled) Name() string { return c.Rule.Name }
+
+// Fault is the name of the fault or preset the rule is of.
+func (c *Compiled) Fault() string { return c.Rule.Fault }
+
+// Seed is the box's seed, from which every draw comes.
+func (p *Plan) Seed() uint64 { return p.seed }
+
+// Rules are the plan's rules in their order, disarmed ones included.
+func (p *Plan) Rules() []*Compiled { return p.rules }
+
+// Rule finds a rule by name, nil if there is none.
+func (p *Plan) Rule(name string) *Compiled {
+	for _, c := range p.rules {
+		if c.Rule.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// Compile validates rules and makes the plan of a route. The gates and counters
+// of rules that stand unchanged in prev (which may be nil) are carried on; an
+// arming or a change starts them afresh. On error, which names the field as
+// rules[i].…, nothing has changed.
+func Compile(prev *Plan, seed uint64, route string, protocol Protocol, rules []Rule) (*Plan, *Error) {
+	p := &Plan{seed: seed, route: route, protocol: protocol, armed: map[*state][]*part{}}
+	n := 0
+	for i, r := range rules {
+		field := "rules[" + strconv.Itoa(i) + "]"
+		if p.Rule(r.Name) != nil {
+			return nil, Errorf(Conflict, field+".name", "%s: there is a rule %q already", route, r.Name)
+		}
+		c, err := p.compile(r, field)
+		if err != nil {
+			return nil, err
+		}
+		c.state = carried(prev, c)
+		for _, part := range c.parts {
+			part.n = n
+			n++
+			if r.Armed {
+				p.place(part)
+			}
+		}
+		p.rules = append(p.rules, c)
+	}
+	return p, nil
+}
+
+// compile makes one rule, in each of the two forms that its sessions may need.
+func (p *Plan) compile(r Rule, field string) (*Compiled, *Error) {
+	var tcp string
+	if preset := presets[canonical(r.Fault)]; preset != nil {
+		tcp = preset.TCP
+	}
+	forms := []struct {
+		rule Rule
+		only Protocol
+	}{{r, Auto}}
+	if tcp != "" {
+		under := r
+		under.Params = laidUnder(tcp, r.Params)
+		switch p.protocol {
+		case TCP:
+			forms[0].rule = under
+		case Auto:
+			forms[0].only = HTTP
+			forms = append(forms, forms[0])
+			forms[1].rule, forms[1].only = under, TCP
+		}
+	}
+	c := &Compiled{Rule: r}
+	for _, form := range forms {
+		prep, match, gate, err := form.rule.resolve(field)
+		if err != nil {
+			return nil, err
+		}
+		m, err := match.compile(join(field, "match"))
+		if err != nil {
+			return nil, err
+		}
+		if needsHTTP(prep, m) && (p.protocol == TCP || form.only == TCP) {
+			return nil, Errorf(Invalid, join(field, "fault"), "%s needs an http route; %q is tcp", r.Fault, p.route)
+		}
+		c.match = m
+		c.parts = append(c.parts, &part{rule: c, prep: prep, only: form.only})
+		c.key.Match, c.key.Gate = match, gate
+		c.key.Values = append(c.key.Values, prep.values)
+		c.key.Kind = prep.kind.name
+	}
+	c.key.Name = r.Name
+	return c, nil
+}
+
+func needsHTTP(prep *prepared, m *matcher) bool {
+	return prep.kind.http || m.HTTPKeys() || !prep.at.IsStream()
+}
+
+// carried is the state of the same rule in the previous plan, or a fresh one.
+func carried(prev *Plan, c *Compiled) *state {
+	if prev != nil {
+		if old := prev.Rule(c.Rule.Name); old != nil && reflect.DeepEqual(old.key, c.key) && (old.Rule.Armed || !c.Rule.Armed) {
+			return old.state
+		}
+	}
+	return &state{gate: c.key.Gate.compile()}
+}
+
+// place sorts an armed part to where sessions look for it.
+func (p *Plan) place(part *part) {
+	prep, m := part.prep, part.rule.match
+	p.armed[part.rule.state] = append(p.armed[part.rule.state], part)
+	by := &p.stream
+	if prep.kind.http || !prep.at.IsStream() || m.HTTPKeys() {
+		by = &p.message
+	}
+	down, up := m.Directions()
+	if prep.kind.both { // its first message is a request, whatever it does to the answer
+		down, up = false, true
+	}
+	if down {
+		by[wire.Downstream] = append(by[wire.Downstream], part)
+	}
+	if up {
+		by[wire.Upstream] = append(by[wire.Upstream], part)
+	}
+}

@@ -1,0 +1,269 @@
+package faults
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"crimp/faults/wire"
+)
+
+// slot is a rule's place in the chain of a direction. Stages are plain nested
+// calls: what slot i sends, slot i+1 sees within the same call.
+type slot struct {
+	part  *part
+	lane  *lane
+	i     int       // its index in the lane's chain
+	stage Stage     // nil: damage that has a place (part.prep.here)
+	at    locator   // finds that place
+	tail  tail      // keeps back what a place counted from an unknown end needs
+	ex    *Exchange // the message's exchange; nil for a stream rule
+	msg   bool      // goes when its message ends
+	bond  *bond
+	w     Writer
+	alarm time.Time
+
+	asked, fires bool // the gate was asked for this occurrence; it said yes
+}
+
+// open gives the slot its first look. A stream rule's place may be here already,
+// behind already, or a matter of time.
+func (s *slot) open() {
+	l, now := s.lane, s.lane.e.now
+	s.w.at, s.w.by, s.w.seg = now, nil, wire.Segment{Dir: l.dir, Off: l.off, Pos: inserted}
+	if s.stage != nil {
+		if o, ok := s.stage.(Opener); ok {
+			o.Open(&s.w)
+		}
+		return
+	}
+	switch pos := s.part.prep.at; {
+	case s.msg && (pos.Kind == Now || pos.Kind == NoPosition): // the message's start
+	case pos.Kind == Now || pos.Kind == NoPosition:
+		s.reachHere()
+	case pos.Kind == ByteN && l.off > pos.N:
+		s.at.done, s.asked = true, true
+		s.miss("position")
+	case pos.Kind == ByteN || pos.Kind == Next:
+		s.at.target, s.at.known = pos.N, true
+		if pos.Kind == Next {
+			s.at.target += l.off
+		}
+		if s.at.target == l.off && !s.msg {
+			s.reachHere()
+		}
+	case pos.Kind == After:
+		s.alarm = l.e.opened.Add(pos.D)
+	case pos.Kind == Idle:
+		s.alarm = l.e.active.Add(pos.D)
+	}
+	if !s.alarm.IsZero() && !s.alarm.After(now) {
+		s.wake()
+	}
+}
+
+// segment shows the slot a run of bytes that reaches it at a time.
+func (s *slot) segment(seg wire.Segment, at time.Time, by *bond) {
+	w := &s.w
+	if w.ended {
+		return
+	}
+	w.at, w.by, w.seg = at, by, seg
+	switch {
+	case s.stage != nil:
+		s.stage.Segment(seg, w)
+	case seg.Off < 0: // inserted by a rule before: positions do not count it
+		w.Send(seg)
+	case seg.Message > 0 && s.at.fromUnknownEnd(seg.Head):
+		s.keepBack(seg)
+	default:
+		s.locate(seg)
+	}
+}
+
+// locate passes the segment on, with the damage at its place if it is in it.
+func (s *slot) locate(seg wire.Segment) {
+	k, ok := s.at.find(&seg)
+	switch {
+	case !ok:
+		s.w.Send(seg)
+	case k == len(seg.Data):
+		s.w.Send(seg)
+		s.reach(seg, k)
+	default:
+		if k > 0 {
+			s.w.Send(seg.Slice(0, k))
+		}
+		s.reach(seg, k)
+		s.w.Send(seg.Slice(k, len(seg.Data)))
+	}
+}
+
+// keepBack serves body:-N where the end is not known yet: the last N data bytes
+// wait in the tail until the end is seen.
+func (s *slot) keepBack(seg wire.Segment) {
+	n := s.at.pos.N
+	ends := seg.End || seg.Part == wire.ChunkSize && seg.Last && seg.LastChunk
+	if seg.Part == wire.StartLine || seg.Part == wire.Field || seg.Part == wire.HeadEnd {
+		s.w.Send(seg)
+		return
+	}
+	s.tail.push(seg)
+	for {
+		out, ok := s.tail.surplus(n)
+		if !ok {
+			break
+		}
+		s.w.Send(out)
+	}
+	if ends {
+		enough := s.tail.data == n
+		s.at.done = true
+		if enough {
+			s.reach(s.tail.segs[0], 0)
+		} else {
+			s.asked = true
+			s.miss("position")
+		}
+		s.letGo()
+	}
+}
+
+// letGo sends on what the tail keeps back.
+func (s *slot) letGo() {
+	for _, seg := range s.tail.take() {
+		s.w.Send(seg)
+	}
+}
+
+// reach does the damage at byte k of seg, if the gate says yes.
+func (s *slot) reach(seg wire.Segment, k int) {
+	note := s.note(seg, k)
+	if !s.ask() {
+		return
+	}
+	s.w.pending = note
+	s.part.prep.here(&s.w)
+	if s.w.pending != nil { // no ending took it along
+		s.tell(s.w.pending)
+		s.w.pending = nil
+	}
+}
+
+// reachHere does the damage between bytes.
+func (s *slot) reachHere() {
+	s.at.done = true
+	s.reach(wire.Segment{Dir: s.lane.dir, Off: s.lane.off, Pos: inserted}, 0)
+}
+
+// wake is called when the slot's alarm has come.
+func (s *slot) wake() {
+	e := s.lane.e
+	s.alarm = time.Time{}
+	s.w.at, s.w.by = e.now, nil
+	if s.stage != nil {
+		if k, ok := s.stage.(Waker); ok {
+			k.Wake(&s.w)
+		}
+		return
+	}
+	if pos := s.part.prep.at; pos.Kind == Idle {
+		if quiet := e.active.Add(pos.D); quiet.After(e.now) {
+			s.alarm = quiet
+			return
+		}
+	}
+	if !s.at.done {
+		s.reachHere()
+	}
+}
+
+// close takes the slot out of work because its rule is gone: what it keeps back
+// goes on. What its bond holds in the outboxes is freed by the engine.
+func (s *slot) close() {
+	s.w.at, s.w.by, s.w.cursor = s.lane.e.now, nil, time.Time{}
+	if d, ok := s.stage.(Disarmer); ok {
+		d.Disarm(&s.w)
+	}
+	s.letGo()
+	s.w.Shut()
+}
+
+// blind is how many bytes from off the slot need not see.
+func (s *slot) blind(off int64) int64 {
+	if s.stage == nil {
+		return s.at.blind(off)
+	}
+	if k, ok := s.stage.(Skipper); ok {
+		return k.Blind(off)
+	}
+	return 0
+}
+
+// ask asks the gate, once for this occurrence, and counts.
+func (s *slot) ask() bool {
+	if s.asked {
+		return s.fires
+	}
+	s.asked = true
+	st := s.part.rule.state
+	e := s.lane.e
+	yes, why, spent := st.gate.Ask(occasion{seed: e.plan.seed, route: e.o.Route, rule: s.part.rule.Rule.Name,
+		session: e.o.Session, number: s.occurrence(), facts: e.facts(s.ex, 0)})
+	s.fires = yes
+	if !yes {
+		st.miss(why)
+		return false
+	}
+	st.hits.Add(1)
+	if spent {
+		st.spent.Store(true)
+		s.lane.note(Note{Kind: NoteSpent, Rule: s.part.rule, Exchange: s.ex, Dir: s.lane.dir}, s.w.at, s.w.by)
+	}
+	return true
+}
+
+// miss counts, and tells the journal, that the rule matched and did not act.
+func (s *slot) miss(why string) {
+	s.part.rule.state.miss("position")
+	s.lane.note(Note{Kind: NoteMissed, Rule: s.part.rule, Exchange: s.ex, Dir: s.lane.dir, Off: s.lane.off, Pos: inserted, Body: inserted, Text: why}, s.w.at, s.w.by)
+}
+
+// note says where byte k of seg stands, for a firing there.
+func (s *slot) note(seg wire.Segment, k int) *Note {
+	n := &Note{Kind: NoteFired, Rule: s.part.rule, Exchange: s.ex, Dir: s.lane.dir, Off: seg.Off + int64(k), Pos: inserted, Part: seg.Part, Body: inserted, Bytes: s.lane.said}
+	if seg.Message > 0 {
+		n.Pos = seg.Pos + int64(k)
+		n.Body = s.lane.body - s.tail.data
+		if seg.Part == wire.Body || seg.Part == wire.ChunkData {
+			n.Body += int64(k)
+		}
+	}
+	return n
+}
+
+// tell sends a firing to the journal, in its place between the bytes.
+func (s *slot) tell(n *Note) {
+	s.record(n)
+	s.lane.note(*n, s.w.at, s.w.by)
+}
+
+// record writes a firing into its exchange.
+func (s *slot) record(n *Note) {
+	if s.ex != nil {
+		s.ex.Fired = append(s.ex.Fired, Firing{Rule: n.Rule, Dir: n.Dir, Off: n.Off, Pos: n.Pos, Part: n.Part, Body: n.Body, End: n.End})
+	}
+}
+
+// occurrence is what a gate counts: an exchange, or a direction of a session.
+func (s *slot) occurrence() uint64 {
+	if s.ex != nil {
+		return s.ex.N<<1 | 1
+	}
+	return uint64(s.lane.dir) << 1
+}
+
+// draws is this occurrence's own source of randomness.
+func (s *slot) draws(salt uint64) *rand.Rand {
+	e := s.lane.e
+	return draw(e.plan.seed, e.o.Route, s.part.rule.Rule.Name, e.o.Session, s.occurrence()^mix(salt))
+}

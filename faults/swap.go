@@ -1,0 +1,117 @@
+package faults
+
+import (
+	"slices"
+
+	"crimp/faults/wire"
+)
+
+// Rules take and leave their places on a session here: at open, when a message
+// is theirs, and when the plan changes under a live session.
+
+// install puts to work the stream rules that are for this session and are not
+// at work yet.
+func (e *Engine) install() {
+	for d := range e.lanes {
+		l := &e.lanes[d]
+		for _, p := range e.plan.stream[d] {
+			if p.only != Auto && p.only != e.protocol || l.has(p) {
+				continue
+			}
+			if answer, key := p.rule.match.Session(e.facts(nil, 0)); answer == No {
+				p.rule.state.miss(key)
+				continue
+			}
+			l.newSlot(p, false).open()
+		}
+	}
+}
+
+// has says that a part is at work on the lane.
+func (l *lane) has(p *part) bool {
+	return slices.ContainsFunc(l.chain, func(s *slot) bool { return s.part == p || s.part.same(p) })
+}
+
+// same says that two plans' parts are one and the same rule at work.
+func (p *part) same(q *part) bool {
+	return p.rule.state == q.rule.state && p.only == q.only && p.prep.kind == q.prep.kind
+}
+
+// installed says that a kind for both directions is at work already.
+func (e *Engine) installed(p *part) bool {
+	return p.prep.kind.both && e.lanes[wire.Upstream].has(p)
+}
+
+// activate puts a rule to work on the message that just matched. A kind for both
+// directions stays from here on; its gate is asked now.
+func (e *Engine) activate(l *lane, p *part) {
+	if !p.prep.kind.both {
+		l.newSlot(p, true).open()
+		return
+	}
+	up := l.newSlot(p, false)
+	up.ex = l.ex
+	up.w.at = e.now
+	note := up.note(wire.Segment{Dir: l.dir, Part: wire.StartLine, Off: l.off, Message: 1}, 0)
+	if !up.ask() {
+		l.remove(func(s *slot) bool { return s == up })
+		return
+	}
+	up.tell(note)
+	down := l.opposite().newSlot(p, false)
+	down.stage, down.asked, down.fires, down.ex = up.stage, true, true, l.ex
+}
+
+// bondOf is the bond of a rule on this session.
+func (e *Engine) bondOf(st *state) *bond {
+	for _, b := range e.bonds {
+		if b.state == st {
+			return b
+		}
+	}
+	b := &bond{state: st}
+	e.bonds = append(e.bonds, b)
+	return b
+}
+
+// swap puts the session under a new plan. Rules that stand unchanged keep their
+// stages; those that are gone let go what they held, in order and at once; new
+// stream rules act at once, new message rules from the next message on.
+func (e *Engine) swap(p *Plan) {
+	e.plan = p
+	for d := range e.lanes {
+		e.lanes[d].rehouse(p)
+	}
+	e.bonds = slices.DeleteFunc(e.bonds, func(b *bond) bool {
+		if p.armed[b.state] != nil {
+			return false
+		}
+		for d := range e.lanes {
+			e.lanes[d].out.free(b, e.now)
+		}
+		return true
+	})
+	e.install()
+	for d := range e.lanes {
+		e.lanes[d].afresh()
+	}
+}
+
+// rehouse moves the slots of a lane to their places in a new plan, and closes
+// those whose rule is gone.
+func (l *lane) rehouse(p *Plan) {
+	for i := 0; i < len(l.chain); i++ {
+		s := l.chain[i]
+		parts := p.armed[s.part.rule.state]
+		k := slices.IndexFunc(parts, s.part.same)
+		if k >= 0 {
+			s.part = parts[k]
+			continue
+		}
+		s.close()
+		l.remove(func(x *slot) bool { return x == s })
+		i--
+	}
+	slices.SortStableFunc(l.chain, func(a, b *slot) int { return a.part.n - b.part.n })
+	l.number()
+}

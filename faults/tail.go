@@ -1,0 +1,54 @@
+package faults
+
+import (
+	"crimp/faults/wire"
+)
+
+// tail keeps back the end of a body whose length nobody knows yet, so that
+// body:-N can be N bytes before it: always the last N data bytes that came,
+// with the chunk framing between them.
+type tail struct {
+	segs []wire.Segment // Data are copies
+	data int64          // data bytes among them
+}
+
+// held says that something is kept back.
+func (t *tail) held() bool { return len(t.segs) > 0 }
+
+// push adds a segment, in a copy of its own.
+func (t *tail) push(s wire.Segment) {
+	s.Data = append([]byte(nil), s.Data...)
+	t.segs = append(t.segs, s)
+	t.data += dataLen(s)
+}
+
+// surplus takes out the first of what is more than n data bytes, false if there is none.
+func (t *tail) surplus(n int64) (wire.Segment, bool) {
+	more := t.data - n
+	if more <= 0 {
+		return wire.Segment{}, false
+	}
+	s := t.segs[0]
+	if d := dataLen(s); d > more {
+		t.segs[0] = s.Slice(int(more), len(s.Data))
+		s = s.Slice(0, int(more))
+	} else {
+		t.segs = t.segs[1:]
+	}
+	t.data -= dataLen(s)
+	return s, true
+}
+
+// take takes out everything.
+func (t *tail) take() []wire.Segment {
+	segs := t.segs
+	*t = tail{}
+	return segs
+}
+
+func dataLen(s wire.Segment) int64 {
+	if s.Part == wire.Body || s.Part == wire.ChunkData {
+		return int64(len(s.Data))
+	}
+	return 0
+}

@@ -1,0 +1,171 @@
+package faults
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"crimp/faults/wire"
+)
+
+// Writer is how a stage says what goes on. Time flows with the bytes: each stage
+// has a cursor, what it sends reaches the next stage at that cursor, so delays
+// of several rules add up and nothing needs a queue between them.
+type Writer struct {
+	slot    *slot
+	at      time.Time // when what is being seen reached this stage
+	by      *bond     // what made it late, if anything did
+	cursor  time.Time // nothing of this stage goes on before it
+	seg     wire.Segment
+	passing *term // the FIN, RST or ending that Ender is told of, until Shut
+	pending *Note // a firing not yet told: its ending may still be said
+	ended   bool  // End was called
+}
+
+// Dir is the direction of what is being seen.
+func (w *Writer) Dir() wire.Direction { return w.slot.lane.dir }
+
+// Now is when what is being seen reaches this stage.
+func (w *Writer) Now() time.Time { return w.at }
+
+// Exchange is the exchange of a message rule, nil for a stream rule.
+func (w *Writer) Exchange() *Exchange { return w.slot.ex }
+
+// Send passes a segment on to the next stage, at this stage's cursor.
+func (w *Writer) Send(s wire.Segment) {
+	if w.ended || len(s.Data) == 0 && !s.Last && !s.End {
+		return
+	}
+	w.slot.lane.deliver(w.slot, s, w.when(), w.binding())
+}
+
+// Insert says bytes that the peer never sent. They must stay valid and
+// unchanged: they are not copied when they have to wait.
+func (w *Writer) Insert(b []byte) {
+	if w.ended || len(b) == 0 {
+		return
+	}
+	w.slot.lane.deliver(w.slot, wire.Segment{Dir: w.Dir(), Part: wire.Opaque, Data: b, Off: inserted, Pos: inserted}, w.when(), w.binding())
+}
+
+// inserted as Off marks bytes that are not the peer's.
+const inserted = -1
+
+// Until moves the cursor to t: nothing said later by this stage goes on before.
+// Until(Never) is a stall: it ends when the rule is disarmed.
+func (w *Writer) Until(t time.Time) {
+	if t.After(w.cursor) {
+		w.cursor = t
+	}
+}
+
+// Wait moves the cursor by d, from now or from where it stands if that is later.
+func (w *Writer) Wait(d time.Duration) { w.Until(w.when().Add(d)) }
+
+// Stall lets nothing pass for d (0: until disarmed) and says so in the event.
+func (w *Writer) Stall(d time.Duration) {
+	if w.pending != nil {
+		w.pending.End = StallEnd
+	}
+	if d <= 0 {
+		if w.slot.ex != nil {
+			w.slot.ex.Outcome = "stalled"
+		}
+		w.Until(Never)
+		return
+	}
+	w.Wait(d)
+}
+
+// Alarm asks for Waker.Wake at t.
+func (w *Writer) Alarm(t time.Time) { w.slot.alarm = t }
+
+// Resetting says that what Ender is told of is a RST, not a FIN.
+func (w *Writer) Resetting() bool { return w.passing != nil && w.passing.op == OpReset }
+
+// Shut passes on the FIN, RST or ending that Ender is being told of.
+func (w *Writer) Shut() {
+	if w.passing != nil {
+		w.slot.lane.terminate(w.slot, *w.passing, w.when(), w.binding())
+		w.passing = nil
+	}
+}
+
+// End ends both legs after everything said before: the receiver of this
+// direction as how says, the sender as other says. Nothing can be said after.
+func (w *Writer) End(how Ending, other Other) {
+	if w.ended {
+		return
+	}
+	w.ended = true
+	note := w.pending
+	w.pending = nil
+	if note != nil {
+		note.End = how
+	}
+	w.slot.lane.end(w, how, other, note)
+}
+
+// Fire asks the rule's gate, once for this occurrence: true means act now. It
+// counts the hit and tells the journal where.
+func (w *Writer) Fire() bool {
+	if !w.slot.asked {
+		note := w.slot.note(w.seg, 0)
+		if w.slot.ask() {
+			w.slot.tell(note)
+		}
+	}
+	return w.slot.fires
+}
+
+// Miss says that the message does not have what the rule damages.
+func (w *Writer) Miss(why string) {
+	if !w.slot.asked {
+		w.slot.asked = true
+		w.slot.miss(why)
+	}
+}
+
+// Free lets go, in order, what this stage held back in either direction, and
+// moves its cursors back to now.
+func (w *Writer) Free() {
+	e := w.slot.lane.e
+	for i := range e.lanes {
+		e.lanes[i].out.free(w.slot.bond, e.now)
+		for _, s := range e.lanes[i].chain {
+			if s.bond == w.slot.bond {
+				s.w.cursor = time.Time{}
+			}
+		}
+	}
+}
+
+// Discard drops the bytes this stage held back, in either direction, and moves
+// its cursors back to now.
+func (w *Writer) Discard() {
+	e := w.slot.lane.e
+	for i := range e.lanes {
+		e.lanes[i].out.discard(w.slot.bond)
+	}
+	w.Free()
+}
+
+// Rand is a source of draws for this rule, this session and this exchange (or
+// direction): the same in every run with the same seed, whatever else happens.
+func (w *Writer) Rand(salt uint64) *rand.Rand {
+	return w.slot.draws(salt)
+}
+
+func (w *Writer) when() time.Time {
+	if w.cursor.After(w.at) {
+		return w.cursor
+	}
+	return w.at
+}
+
+// binding is this stage's bond if it is what makes the bytes late.
+func (w *Writer) binding() *bond {
+	if w.cursor.After(w.at) {
+		return w.slot.bond
+	}
+	return w.by
+}
