@@ -1,0 +1,130 @@
+package main
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+)
+
+func TestArrange(t *testing.T) {
+	for _, test := range []struct{ name, in, want, tail string }{
+		{"flags first", "arm --ttl 5s web cut", "arm --ttl=5s -- web cut", ""},
+		{"flags last", "arm web cut --ttl 5s", "arm --ttl=5s -- web cut", ""},
+		{"flags between", "arm web --ttl 5s cut --json at=now", "arm --ttl=5s --json -- web cut at=now", ""},
+		{"flags before the command", "--api x routes", "routes --api=x --", ""},
+		{"a switch takes no value", "rules --armed", "rules --armed --", ""},
+		{"a value may begin with a dash", "rules --rule -x", "rules --rule=-x --", ""},
+		{"a value may be joined", "rules --limit=3", "rules --limit=3 --", ""},
+		{"short flags", "serve -c f.yaml", "serve -c=f.yaml --", ""},
+		{"a command to run is kept whole", "arm web cut -- curl -s --json", "arm -- web cut", "curl -s --json"},
+		{"for other commands -- only ends flags", "disarm web -- --odd", "disarm -- web --odd", ""},
+		{"subcommands", "route --why x rm web", "route rm --why=x -- web", ""},
+		{"help of a command", "help arm", "arm --help", ""},
+		{"help of a command's command", "route add --help", "route add --help", ""},
+		{"help wins over what is missing", "arm --help --ttl 3s", "arm --help", ""},
+		{"a lone dash is an argument", "check -", "check -- -", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, tail, err := arrange(newApp(io.Discard, io.Discard), append([]string{"crimp"}, strings.Fields(test.in)...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := append([]string{"crimp"}, strings.Fields(test.want)...); !slices.Equal(got, want) {
+				t.Errorf("%q, want %q", got, want)
+			}
+			if !slices.Equal(tail, strings.Fields(test.tail)) {
+				t.Errorf("tail %q, want %q", tail, test.tail)
+			}
+		})
+	}
+}
+
+func TestArrangeRefuses(t *testing.T) {
+	for in, want := range map[string]string{
+		"rutes":                      `crimp: unknown command "rutes"; did you mean "routes"?`,
+		"zzzzzz":                     `crimp: unknown command "zzzzzz"; see crimp --help`,
+		"route ad x":                 `crimp route: unknown command "ad"; did you mean "add"?`,
+		"route":                      `crimp route: needs one of its commands; see crimp route --help`,
+		"rules --armd":               `crimp rules: unknown flag --armd; did you mean "--armed"?`,
+		"routes --armed":             `crimp routes: unknown flag --armed; see crimp routes --help`,
+		"rules --limit":              `--limit needs a value`,
+		"arm web cut --ttl -- curl":  `--ttl needs a value`,
+		"version --nosuch=1 --limit": `--limit needs a value`,
+	} {
+		_, _, err := arrange(newApp(io.Discard, io.Discard), append([]string{"crimp"}, strings.Fields(in)...))
+		if err == nil || err.Error() != want || exitCode(err) != exitUsage {
+			t.Errorf("%s: %v, want %s", in, err, want)
+		}
+	}
+}
+
+// everyCommand calls f with each command that can be run, and its full name.
+func everyCommand(app *cli.App, f func(name string, c *cli.Command)) {
+	var walk func(prefix string, commands []*cli.Command)
+	walk = func(prefix string, commands []*cli.Command) {
+		for _, c := range commands {
+			f(prefix+c.Name, c)
+			walk(prefix+c.Name+" ", c.Subcommands)
+		}
+	}
+	walk("crimp ", app.Commands)
+}
+
+// A flag may come before its command, so it must take a value in all of them or
+// in none.
+func TestFlagsMeanTheSameEverywhere(t *testing.T) {
+	app := newApp(io.Discard, io.Discard)
+	takes := valueFlags(app)
+	everyCommand(app, func(name string, c *cli.Command) {
+		for _, f := range c.Flags {
+			for _, n := range f.Names() {
+				if f.(cli.DocGenerationFlag).TakesValue() != takes[n] {
+					t.Errorf("%s: --%s takes a value in one command and none in another", name, n)
+				}
+			}
+		}
+	})
+}
+
+// Every command has a sentence, three examples that read as that command does,
+// and a group for each flag.
+func TestHelpIsWhole(t *testing.T) {
+	app := newApp(io.Discard, io.Discard)
+	everyCommand(app, func(name string, c *cli.Command) {
+		if c.Usage == "" {
+			t.Errorf("%s: no usage", name)
+		}
+		_, text, _ := strings.Cut(c.Description, "\n\nExamples\n")
+		examples := strings.Split(text, "\n")
+		if len(examples) < 3 {
+			t.Errorf("%s: %d examples", name, len(examples))
+		}
+		for _, e := range examples {
+			if err := parsesAs(e); err != nil {
+				t.Errorf("%s: %s: %v", name, e, err)
+			}
+		}
+		for _, f := range c.Flags {
+			if f.(cli.CategorizableFlag).GetCategory() == "" || f.(cli.DocGenerationFlag).GetUsage() == "" {
+				t.Errorf("%s: --%s has no group or no usage", name, f.Names()[0])
+			}
+		}
+	})
+}
+
+// parsesAs arranges the first crimp command of a shell line.
+func parsesAs(line string) error {
+	line = strings.TrimSpace(line)
+	if i := strings.Index(line, "crimp "); i > 0 {
+		line = line[i:]
+	}
+	words := strings.Fields(line)
+	if i := slices.IndexFunc(words, func(w string) bool { return w == "|" || w == "&&" || w == ">" }); i >= 0 {
+		words = words[:i]
+	}
+	_, _, err := arrange(newApp(io.Discard, io.Discard), words)
+	return err
+}

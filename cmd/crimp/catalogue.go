@@ -1,0 +1,177 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"crimp/faults"
+)
+
+func faultsCommand() *cli.Command {
+	return &cli.Command{
+		Name: "faults", Category: groupKnow, Usage: "the catalogue of faults and presets",
+		ArgsUsage: "[NAME]",
+		Description: describe(`
+Lists what can be armed: the headline presets, the other presets, then the kinds they are made
+of. With a NAME it says what goes over the wire, what a client sees, every parameter, and
+examples as plays: c> and s> is what client and server send, >c and >s what arrives. No box is
+needed: the catalogue comes from this program's own declarations.`,
+			"crimp faults", "crimp faults truncate", "crimp faults --json | jq -r .name"),
+		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "markdown", Category: groupOutput, Usage: "as a Markdown document", DisableDefaultText: true}},
+		Action: func(c *cli.Context) error {
+			if err := wantArgs(c, 0, 1); err != nil {
+				return err
+			}
+			if c.Bool("json") && c.Bool("markdown") {
+				return usagef("crimp faults: --json and --markdown: one of them")
+			}
+			if c.Args().Present() {
+				return showFault(c, c.Args().First())
+			}
+			return listFaults(c)
+		},
+	}
+}
+
+func listFaults(c *cli.Context) error {
+	w := c.App.Writer
+	if c.Bool("markdown") {
+		_, err := io.WriteString(w, faults.Markdown())
+		return err
+	}
+	var t table
+	for _, f := range faults.Catalogue() {
+		if c.Bool("json") {
+			if err := printJSON(w, f); err != nil {
+				return err
+			}
+			continue
+		}
+		t.add(f.Name, f.Is, f.Summary)
+	}
+	t.print(w)
+	return nil
+}
+
+func showFault(c *cli.Context, name string) error {
+	f, unknown := faults.Lookup(name)
+	if unknown != nil {
+		return usagef("%s", unknown)
+	}
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, f)
+	}
+	if c.Bool("markdown") {
+		_, err := io.WriteString(c.App.Writer, f.Markdown())
+		return err
+	}
+	fmt.Fprintf(c.App.Writer, "%s: %s\n", f.Name, f.Summary)
+	if f.PresetOf != nil {
+		fmt.Fprintf(c.App.Writer, "It is %s%s.\n", f.Is, filtersOf(f))
+	}
+	fmt.Fprintf(c.App.Writer, "A client: %s\n", f.Client)
+	if f.HTTP {
+		fmt.Fprintln(c.App.Writer, "It needs an http route.")
+	}
+	if len(f.List) > 0 {
+		fmt.Fprintln(c.App.Writer, "\nParameters")
+		var t table
+		for _, p := range f.List {
+			t.add("  "+p.Name, p.Type, defaultOf(p), p.Help+bounds(p))
+		}
+		t.print(c.App.Writer)
+	}
+	for _, e := range f.Examples {
+		fmt.Fprintf(c.App.Writer, "\nExample: %s\n  crimp arm ROUTE %s\n", e.Title, strings.Join(exampleWords(f.Name, e), " "))
+		for _, line := range strings.Split(strings.Trim(e.Play, "\n"), "\n") {
+			fmt.Fprintln(c.App.Writer, "    "+line)
+		}
+	}
+	return nil
+}
+
+// filtersOf is the match and gate that a preset brings along.
+func filtersOf(f faults.Fault) string {
+	text := ""
+	if f.Match != nil {
+		text += ", match " + f.Match.String()
+	}
+	if f.Gate != nil {
+		var b strings.Builder
+		if printJSON(&b, f.Gate) == nil {
+			text += ", gate " + strings.TrimSpace(b.String())
+		}
+	}
+	return text
+}
+
+func defaultOf(p faults.Param) string {
+	if p.Required {
+		return "required"
+	}
+	text := fmt.Sprint(p.Default)
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func bounds(p faults.Param) string {
+	var said []string
+	if len(p.Enum) > 0 {
+		said = append(said, strings.Join(p.Enum, ", "))
+	}
+	if p.Min != "" {
+		said = append(said, "at least "+p.Min)
+	}
+	if p.Max != "" {
+		said = append(said, "at most "+p.Max)
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(said, "; ") + ")"
+}
+
+// exampleWords are the words that arm an example.
+func exampleWords(name string, e faults.FaultExample) []string {
+	words := []string{name}
+	words = append(words, objectWords(e.Params, "")...)
+	return append(words, objectWords(e.Match, "--match ")...)
+}
+
+// objectWords turns a JSON object into NAME=VALUE words, quoted where a shell
+// would take them apart.
+func objectWords(raw json.RawMessage, before string) []string {
+	var object map[string]any
+	if json.Unmarshal(raw, &object) != nil {
+		return nil
+	}
+	var words []string
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		word := fmt.Sprintf("%s=%v", key, object[key])
+		if nested, ok := object[key].(map[string]any); ok { // match: header
+			for _, name := range slices.Sorted(maps.Keys(nested)) {
+				words = append(words, before+shellWord(fmt.Sprintf("%s=%s:%v", key, name, nested[name])))
+			}
+			continue
+		}
+		words = append(words, before+shellWord(word))
+	}
+	return words
+}
+
+func shellWord(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.:=%/+,@", r))
+	}) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	stdlog "log"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/urfave/cli/v2"
+
+	"crimp/faults"
+	"crimp/middlebox"
+)
+
+const demoListen = "127.0.0.1:8080"
+
+func demoCommand() *cli.Command {
+	return &cli.Command{
+		Name: "demo", Category: groupRun, Usage: "a box with an origin, a client and the headline faults ready: look here first",
+		Description: describe(`
+Needs no network and nothing installed. A built-in origin answers on a route "web", a client
+asks it for a page every second on one kept-alive connection, and the five headline faults stand
+ready, disarmed, as rules of their own names: arm one with a click on the dashboard or with
+"crimp arm web NAME" and see what the client makes of it. The origin has / (1024 bytes),
+/big (1 MiB), /chunked, /slow and /echo. Where a port is taken another is used, and said.`,
+			"crimp demo",
+			"crimp demo --quiet-client",
+			"crimp demo --listen 127.0.0.1:0 --control 127.0.0.1:0 --addr-file addresses.json"),
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "listen", Category: groupDemo, Usage: "the route's `ADDR`", Value: demoListen, EnvVars: []string{"CRIMP_DEMO_LISTEN"}},
+			&cli.BoolFlag{Name: "quiet-client", Category: groupDemo, Usage: "the client does not tell what it saw", DisableDefaultText: true},
+			durationFlag("client-interval", groupDemo, "one request each `DURATION`; 0s: no client", "1s"),
+			seedFlag("seed", groupServe, "`N` that every draw comes from; drawn if not given", "CRIMP_SEED"),
+			&cli.StringFlag{Name: "addr-file", Category: groupServe, Usage: "once ready, write the resolved addresses to this `FILE` as {control, routes}", EnvVars: []string{"CRIMP_ADDR_FILE"}},
+			durationFlag("drain-timeout", groupServe, "for how long a `DURATION` sessions may go on after the first signal", "1s", "CRIMP_DRAIN_TIMEOUT"),
+			&cli.StringFlag{Name: "control", Category: groupControl, Usage: "listen for control clients and the dashboard on `ADDR`", Value: defaultControl, EnvVars: []string{"CRIMP_CONTROL"}},
+			levelFlag("warn"), formatFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			if err := wantArgs(c, 0, 0); err != nil {
+				return err
+			}
+			return demo(c)
+		},
+	}
+}
+
+func demo(c *cli.Context) error {
+	log := newLog(c)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	origin, stopOrigin, err := startOrigin(log)
+	if err != nil {
+		return codef(exitStart, "origin: %v", err)
+	}
+	defer stopOrigin()
+	in, err := startDemo(c, origin, log)
+	if err != nil {
+		return err
+	}
+	if file := c.String("addr-file"); file != "" {
+		if err := writeAddresses(file, in.addresses()); err != nil {
+			in.kill()
+			return codef(exitStart, "--addr-file: %v", err)
+		}
+	}
+	web := in.addresses().Routes["web"]
+	introduce(c, in.url(), web)
+
+	ctx, leave := context.WithCancel(context.Background())
+	var visits sync.WaitGroup
+	if interval, _ := flagValue[time.Duration](c, "client-interval"); interval > 0 {
+		v := visitor{url: "http://" + web + "/", interval: interval, patience: 3 * time.Second, tell: func(s sight) {
+			if !c.Bool("quiet-client") {
+				fmt.Fprintf(c.App.Writer, "%s  client: %s\n", time.Now().Format(time.TimeOnly), s)
+			}
+		}}
+		visits.Go(func() { v.visit(ctx) })
+	}
+	drain, _ := flagValue[time.Duration](c, "drain-timeout")
+	// The client leaves as soon as a signal comes, else it would be drained for.
+	stopping := make(chan os.Signal, 4)
+	go func() {
+		for s := range signals {
+			leave()
+			stopping <- s
+		}
+	}()
+	err = in.until(stopping, drain, func() {})
+	leave()
+	visits.Wait()
+	return err
+}
+
+// startDemo starts the box; where an address is taken it takes another.
+func startDemo(c *cli.Context, origin string, log zerolog.Logger) (*instance, error) {
+	seed, given := flagValue[uint64](c, "seed")
+	if !given {
+		seed = rand.Uint64N(1 << 48)
+	}
+	conf := &configuration{Seed: &seed, Control: controlSettings{Listen: c.String("control")}}
+	conf.Routes = []middlebox.Route{{Name: "web", Listen: c.String("listen"), Upstream: origin, Protocol: "http", Rules: headline()}}
+	if fault := conf.check(); fault != nil {
+		return nil, usagef("%s", fault)
+	}
+	for {
+		in, err := start(conf, log)
+		var fault *faults.Error
+		if !errors.As(err, &fault) || fault.Code != faults.Bind {
+			return in, err
+		}
+		taken := &conf.Routes[0].Listen
+		if fault.Field == controlField {
+			taken = &conf.Control.Listen
+		}
+		host, port, _ := net.SplitHostPort(*taken)
+		if port == "0" {
+			return in, err
+		}
+		fmt.Fprintf(c.App.ErrWriter, "%s is taken: using another port\n", *taken)
+		*taken = net.JoinHostPort(host, "0")
+	}
+}
+
+// headline are the five faults shown first, disarmed.
+func headline() []faults.Rule {
+	var rules []faults.Rule
+	for _, f := range faults.Catalogue() {
+		if f.Headline {
+			rules = append(rules, faults.Rule{Name: f.Name, Fault: f.Name})
+		}
+	}
+	return rules
+}
+
+// introduce prints what the README shows: where to look, and what to type next.
+func introduce(c *cli.Context, control, web string) {
+	api := ""
+	if control != defaultAPI {
+		api = " --api " + control
+	}
+	fmt.Fprintf(c.App.Writer, "dashboard %s   web http://%s -> built-in origin\n", control, web)
+	fmt.Fprintf(c.App.Writer, "next: crimp arm web truncate%s\n", api)
+}
+
+// stdLog gives the standard library a logger at debug level.
+func stdLog(log zerolog.Logger) *stdlog.Logger {
+	return stdlog.New(debugWriter{log}, "", 0)
+}
+
+type debugWriter struct{ log zerolog.Logger }
+
+func (w debugWriter) Write(p []byte) (int, error) {
+	w.log.Debug().Msg(string(p))
+	return len(p), nil
+}

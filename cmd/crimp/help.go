@@ -1,0 +1,92 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// Help texts. Flags come grouped, each with its default and its environment
+// variable; every command ends with three examples, which a test parses.
+
+const appHelp = `{{.Usage}}
+
+Usage: {{.UsageText}}
+{{range .VisibleCategories}}
+{{slice .Name 2}}
+{{- range .VisibleCommands}}
+  {{.Name}}{{"\t"}}{{.Usage}}
+{{- end}}
+{{end}}
+Commands that talk to a running box take --api (CRIMP_API, default ` + defaultAPI + `) and
+--token (CRIMP_TOKEN). Exit codes: 0 ok; 1 failed expectation, run-time error, no box there; 2 usage, invalid
+configuration, unknown name; 3 cannot bind or start; 4 wait timed out.
+"crimp COMMAND --help" says more, with examples; "crimp faults" lists the faults.
+`
+
+const commandHelp = `{{.Usage}}
+
+Usage: {{.HelpName}}{{if .Subcommands}} COMMAND{{end}}{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}{{if .VisibleFlags}} [--FLAG]...{{end}}
+{{if .VisibleCommands}}
+Commands
+{{- range .VisibleCommands}}
+  {{.Name}} {{.ArgsUsage}}{{"\t"}}{{.Usage}}
+{{- end}}
+{{end}}{{if .Description}}
+{{.Description}}
+{{end}}{{range .VisibleFlagCategories}}{{if .Name}}
+{{.Name}}
+{{- range .Flags}}
+  {{.}}
+{{- end}}
+{{end}}{{end}}`
+
+// describe is a command's long text, ending with its examples.
+func describe(text string, examples ...string) string {
+	return strings.TrimSpace(text) + "\n\nExamples\n  " + strings.Join(examples, "\n  ")
+}
+
+// flagLine is a flag in --help: names, what it takes, what it does, default and
+// environment variable. A flag that may be repeated says so.
+func flagLine(f cli.Flag) string {
+	d := f.(cli.DocGenerationFlag)
+	takes, usage := "", d.GetUsage()
+	if before, rest, ok := strings.Cut(usage, "`"); ok {
+		var after string
+		takes, after, _ = strings.Cut(rest, "`")
+		usage = before + takes + after
+	}
+	var line strings.Builder
+	for i, name := range f.Names() {
+		if i > 0 {
+			line.WriteString(", ")
+		}
+		line.WriteString(dashed(name))
+	}
+	if d.TakesValue() {
+		line.WriteString(" " + takes)
+	}
+	line.WriteString("\t" + usage)
+	var notes []string
+	if s, ok := f.(cli.DocGenerationSliceFlag); ok && s.IsSliceFlag() {
+		notes = append(notes, "may be repeated")
+	}
+	if text := strings.Trim(d.GetDefaultText(), `"`); d.TakesValue() && text != "" {
+		notes = append(notes, "default: "+text)
+	}
+	for _, name := range d.GetEnvVars() {
+		notes = append(notes, "$"+name)
+	}
+	if len(notes) > 0 {
+		line.WriteString(" (" + strings.Join(notes, "; ") + ")")
+	}
+	return line.String()
+}
+
+// Command groups, in the order of use; the figure sorts them and is not shown.
+const (
+	groupRun   = "1 Run a box"
+	groupBreak = "2 Break things"
+	groupSee   = "3 See what happens"
+	groupKnow  = "4 Know more"
+)

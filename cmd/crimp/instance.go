@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/mattn/go-isatty"
+	"github.com/rs/zerolog"
+
+	"crimp/control"
+	"crimp/faults"
+	"crimp/middlebox"
+	"crimp/web"
+)
+
+// instance is a box with its control server, as serve and demo run it.
+type instance struct {
+	box      *middlebox.Box
+	server   *control.Server
+	listener net.Listener
+	log      zerolog.Logger
+	failed   chan error // the control server gave up
+}
+
+// controlField is what an error about the control address is about.
+const controlField = "control.listen"
+
+// start makes a box of a configuration. Every address is bound before it
+// returns, or none: an error changed nothing.
+func start(conf *configuration, log zerolog.Logger) (*instance, error) {
+	token := ""
+	if conf.Control.TokenFile != "" {
+		var err error
+		if token, err = readToken(conf.Control.TokenFile); err != nil {
+			return nil, err
+		}
+	}
+	listener, err := net.Listen("tcp", conf.Control.Listen)
+	if err != nil {
+		return nil, faults.Errorf(faults.Bind, controlField, "cannot listen on %s: %s", conf.Control.Listen, reason(err))
+	}
+	box, err := middlebox.New(middlebox.Config{Seed: *conf.Seed, Limits: conf.Limits, Log: log})
+	if err != nil {
+		listener.Close()
+		return nil, codef(exitStart, "%v", err)
+	}
+	if err := box.Configure(conf.Routes, "configuration"); err != nil {
+		box.Kill()
+		listener.Close()
+		return nil, startError(err)
+	}
+	server := control.NewServer(control.Options{
+		Box: box, Token: token, Origins: conf.Control.Origins, Hosts: conf.Control.Hosts,
+		Version: build().Version, Page: web.Handler(), Metrics: metrics(box), Log: log,
+	})
+	in := &instance{box: box, server: server, listener: listener, log: log, failed: make(chan error, 1)}
+	go func() {
+		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			in.failed <- err
+		}
+	}()
+	return in, nil
+}
+
+// startError tells what is wrong with the configuration (exit 2) from what is
+// wrong with this machine at this time (exit 3).
+func startError(err error) error {
+	var fault *faults.Error
+	if errors.As(err, &fault) && (fault.Code == faults.Invalid || fault.Code == faults.NotFound) {
+		return err
+	}
+	return &codedError{exitStart, err}
+}
+
+// close drains until ctx ends, then closes.
+func (in *instance) close(ctx context.Context) error {
+	err := in.box.Close(ctx)
+	_ = in.server.Shutdown(ctx) // watchers saw the last events; nothing is lost with the rest
+	return err
+}
+
+func (in *instance) kill() {
+	in.box.Kill()
+	in.listener.Close()
+}
+
+// url is where the dashboard and the control protocol are.
+func (in *instance) url() string { return "http://" + reachable(in.listener.Addr().String()) }
+
+// addresses is what --addr-file tells.
+type addresses struct {
+	Control string            `json:"control"`
+	Routes  map[string]string `json:"routes"`
+}
+
+func (in *instance) addresses() addresses {
+	a := addresses{Control: in.listener.Addr().String(), Routes: map[string]string{}}
+	for _, r := range in.box.State().Routes {
+		a.Routes[r.Name] = r.Listen
+	}
+	return a
+}
+
+// writeAddresses replaces the file as a whole: a reader sees all of it or none.
+func writeAddresses(file string, a addresses) error {
+	raw, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(file), ".crimp-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	if _, err := temp.Write(append(raw, '\n')); err != nil {
+		temp.Close()
+		return err
+	}
+	if err := errors.Join(temp.Chmod(0o644), temp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), file)
+}
+
+// reachable turns an address to listen on into one to connect to.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+		if ip != nil && ip.To4() == nil {
+			host = "::1"
+		}
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && (isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()))
+}

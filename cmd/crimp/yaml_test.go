@@ -1,0 +1,121 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A file becomes the JSON that the protocol would carry.
+func TestYAMLBecomesJSON(t *testing.T) {
+	for _, test := range []struct{ name, yaml, json string }{
+		{"nothing", "", `{}`},
+		{"only comments", "# nothing\n", `{}`},
+		{"block", "a:\n  - b: 1\n    c: x\n  - 2.5\n", `{"a":[{"b":1,"c":"x"},2.5]}`},
+		{"flow", `{a: [1, "x", {b: null}], c: true}`, `{"a":[1,"x",{"b":null}],"c":true}`},
+		{"what looks like a number in quotes stays text", `a: "502"`, `{"a":"502"}`},
+		{"text keys are text as written", "name: 0x10\n", `{"name":"0x10"}`},
+		{"text keys: true is a word", "name: true\n", `{"name":"true"}`},
+		{"text keys: nothing is nothing", "name:\n", `{"name":null}`},
+		{"numbers", "a: [0x10, 0o17, 1_000, -3, 1.5]\n", `{"a":[16,15,1000,-3,1.5]}`},
+		{"folded", "a: >-\n  b\n  c\n", `{"a":"b c"}`},
+		{"escapes", `a: "\r\n\u00e9"`, `{"a":"\r\né"}`},
+		{"alias", "a: &x [1]\nb: *x\n", `{"a":[1],"b":[1]}`},
+		{"merge: its own keys win", "a: &x {k: 1, l: 2}\nb: {<<: *x, k: 3}\n", `{"a":{"k":1,"l":2},"b":{"k":3,"l":2}}`},
+		{"merge of several: the first wins", "a: &x {k: 1}\nb: &y {k: 2, l: 2}\nc:\n  <<: [*x, *y]\n", `{"a":{"k":1},"b":{"k":2,"l":2},"c":{"k":1,"l":2}}`},
+		{"CRLF", "a: 1\r\nb: x\r\n", `{"a":1,"b":"x"}`},
+		{"a document mark", "---\na: 1\n", `{"a":1}`},
+		{"no mapping: the decoder's to judge", "- 1\n", `[1]`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			doc, err := parseYAML("f.yaml", []byte(test.yaml), func(path string) bool { return path == "name" })
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, want any
+			if err := json.Unmarshal(doc.json, &got); err != nil {
+				t.Fatalf("%s: %v", doc.json, err)
+			}
+			if err := json.Unmarshal([]byte(test.json), &want); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// What is wrong in a file is shown at its place.
+func TestConfigErrorsHaveAPlace(t *testing.T) {
+	const web = "routes:\n- name: web\n  listen: 127.0.0.1:0\n  upstream: 127.0.0.1:9\n"
+	for _, test := range []struct{ name, yaml, want string }{
+		{"unknown key: the key", "sed: 1\n", `f.yaml:1:1: sed: unknown key "sed"; did you mean "seed"?`},
+		{"wrong value: the value", "seed:   x\n", `f.yaml:1:9: seed: `},
+		{"bare duration", "limits: { linger: 30 }\n", `f.yaml:1:19: limits.linger: expected a duration such as 250ms, got number 30`},
+		{"missing: what is around it", "routes:\n- name: web\n  upstream: 127.0.0.1:9\n", `f.yaml:2:3: routes[0].listen: is missing`},
+		{"empty: its key", "routes:\n- name: web\n  listen:\n", `f.yaml:3:3: routes[0].listen: is missing`},
+		{"duplicate key", "seed: 1\nseed: 2\n", `f.yaml:2:1: mapping key "seed" already defined`},
+		{"duplicate route", web + "- { name: web, listen: 127.0.0.1:0, upstream: 127.0.0.1:9 }\n", `f.yaml:5:11: routes[1].name: "web" is the name of two routes`},
+		{"unknown fault", web + "  rules:\n  - fault: trunkate\n", `f.yaml:6:12: routes[0].rules[0].fault: no fault "trunkate"; did you mean "truncate"?`},
+		{"position that does not parse", web + "  rules:\n  - fault: cut\n    params: { at: \"feld:2\" }\n", `f.yaml:7:19: routes[0].rules[0].params.at: `},
+		{"unknown parameter", web + "  rules:\n  - fault: cut\n    params: { att: now }\n", `f.yaml:7:15: routes[0].rules[0].params.att: cut has no parameter "att"; did you mean "at"`},
+		{"unknown match key", web + "  rules:\n  - fault: truncate\n    match:\n      pth: /x\n", `f.yaml:8:7: routes[0].rules[0].match.pth: unknown key "pth"; did you mean "path"?`},
+		{"duplicate rule", web + "  rules:\n  - fault: truncate\n  - fault: truncate\n", `f.yaml:7:`},
+		{"message rule on a tcp route", web + "  protocol: tcp\n  rules:\n  - fault: truncate\n", `"web" is tcp`},
+		{"its own control address", "control: { listen: 127.0.0.1:5 }\nroutes:\n- { name: w, listen: \"127.0.0.1:0\", upstream: \"127.0.0.1:5\" }\n", `f.yaml:3:47: routes[0].upstream: 127.0.0.1:5 is the box's own control address`},
+		{"open to all without token", "control: { listen: 0.0.0.0:5 }\n", `f.yaml:1:20: control.listen: 0.0.0.0:5 is not a loopback address`},
+		{"syntax", "a: [1\nb: 2\n", `f.yaml:2:1: `},
+		{"not UTF-8", "seed: 1\n# \xff\n", `f.yaml:2:3: not UTF-8 text`},
+		{"an alias within itself", "a: &a [*a]\n", `f.yaml:1:8: *a: within itself`},
+		{"no such anchor", "a: *b\n", `f.yaml:1:4: *b: no anchor &b before it`},
+		{"two documents", "seed: 1\n---\nseed: 2\n", `f.yaml:3:1: one document was expected`},
+		{"a list", "- 1\n", `f.yaml:1:1: expected an object, got a list`},
+		{"runes, not bytes", "routes:\n- { name: wéb, listen: x }\n", `f.yaml:2:11: routes[0].name: "wéb"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := decodeConfig("f.yaml", []byte(test.yaml))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if !strings.Contains(err.Error(), test.want) || exitCode(err) != exitUsage {
+				t.Errorf("exit %d:\n%v\nwant exit 2 and %s", exitCode(err), err, test.want)
+			}
+		})
+	}
+}
+
+// The caret stands under the place, also far right and behind tabs.
+func TestExcerpt(t *testing.T) {
+	for _, test := range []struct {
+		source string
+		at     place
+		want   string
+	}{
+		{"a: 1\nb: 2\nc: 3\nd: 4\n", place{4, 4}, "    2 | b: 2\n    3 | c: 3\n    4 | d: 4\n      |    ^"},
+		{"a: 1\n", place{1, 1}, "    1 | a: 1\n      | ^"},
+		{"a:\t1\r\n", place{1, 4}, "    1 | a: 1\n      |    ^"},
+		{strings.Repeat("x", 200) + "y", place{1, 201}, "    1 | " + strings.Repeat("x", 54) + "y\n      | " + strings.Repeat(" ", 54) + "^"},
+	} {
+		d := &document{source: []byte(test.source)}
+		if got := d.excerpt(test.at); got != test.want {
+			t.Errorf("%q at %v:\n%s\nwant\n%s", test.source, test.at, got, test.want)
+		}
+	}
+}
+
+// A few lines cannot name a billion values.
+func TestAliasesAreBounded(t *testing.T) {
+	bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := 1; i < 10; i++ {
+		n := string(rune('0' + i))
+		prev := string(rune('0' + i - 1))
+		bomb += "a" + n + ": &a" + n + " [" + strings.TrimSuffix(strings.Repeat("*a"+prev+", ", 10), ", ") + "]\n"
+	}
+	_, err := decodeConfig("f.yaml", []byte(bomb))
+	if err == nil || !strings.Contains(err.Error(), "too much") {
+		t.Fatalf("%.200v", err)
+	}
+}
