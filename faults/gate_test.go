@@ -40,7 +40,7 @@ func TestGateAnswers(t *testing.T) {
 		{Gate{Skip: 3}, "SSSFFFFF"},
 		{Gate{Every: 3}, "EEFEEFEE"},
 		{Gate{Every: 1}, "FFFFFFFF"},
-		{Gate{Skip: 1, Every: 2, Times: 2}, "SEFEFLEX"}, // in this order
+		{Gate{Skip: 1, Every: 2, Times: 2}, "SEFEFLEXE"}, // in this order
 		{Gate{Probability: percent(0)}, "PPPPPPPP"},
 		{Gate{Probability: percent(1)}, "FFFFFFFF"},
 		{Gate{Skip: 2, Probability: percent(0), Times: 1}, "SSPPPPPP"},
