@@ -4,7 +4,6 @@ package sys
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"strconv"
 	"unsafe"
@@ -56,20 +55,6 @@ func toSockaddr(at netip.AddrPort) sockaddr {
 	}
 	return sockaddr{family: unix.AF_INET6, len: unix.SizeofSockaddrInet6,
 		v6: unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: port, Addr: ip.As16(), Scope_id: scope(ip.Zone())}}
-}
-
-// scope is the number of an IPv6 zone, which may be an interface's number or name.
-func scope(zone string) uint32 {
-	if zone == "" {
-		return 0
-	}
-	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
-		return uint32(n)
-	}
-	if i, err := net.InterfaceByName(zone); err == nil {
-		return uint32(i.Index)
-	}
-	return 0
 }
 
 // fromSockaddr gives IPv4 as IPv4 also where it came in on an IPv6 socket.
