@@ -100,7 +100,7 @@ func TestRealClients(t *testing.T) {
 					}
 					b.arm(name, rule)
 				}
-				a := errand{method: "GET", urls: []string{base + "/last"}, patience: patienceFor(row.want[j])}
+				a := errand{method: "GET", urls: []string{base + "/last"}, body: clientBody, patience: patienceFor(row.want[j])}
 				if row.method != "" {
 					a.method = row.method
 				}
@@ -113,6 +113,26 @@ func TestRealClients(t *testing.T) {
 				}
 				if got != row.want[j] {
 					t.Errorf("%s: %s, expected %s", c.name, got, row.want[j])
+				}
+			})
+		}
+	}
+}
+
+// Every client through the box with every server, several requests on a connection.
+func TestClientsAndServers(t *testing.T) {
+	b := serve(t)
+	for name, server := range servers(t) {
+		base := "http://" + b.addRoute(name, server, "auto")
+		for _, c := range clients {
+			t.Run(name+"/"+c.name, func(t *testing.T) {
+				a := errand{method: "GET", urls: []string{base + "/large", base + "/small", base + "/chunked"}, body: small, patience: patienceFor("ok")}
+				if got := c.ask(t, a); got != "ok" {
+					t.Errorf("chunked: %s", got)
+				}
+				a.urls, a.body = []string{base + "/small", base + "/large"}, large
+				if got := c.ask(t, a); got != "ok" {
+					t.Errorf("large: %s", got)
 				}
 			})
 		}
@@ -132,13 +152,13 @@ func (r row) answer(string) string {
 }
 
 // verdict turns what a client said of its last request into a word of the table.
-func verdict(status int, body string, waited bool, failed bool) string {
+func (a errand) verdict(status int, body string, waited bool, failed bool) string {
 	switch {
 	case waited:
 		return "H"
 	case failed:
 		return "E"
-	case status == 200 && body == clientBody:
+	case status == 200 && body == a.body:
 		return "ok"
 	}
 	return "S"
@@ -148,6 +168,7 @@ func verdict(status int, body string, waited bool, failed bool) string {
 type errand struct {
 	method   string
 	urls     []string
+	body     string // the right one, of the last
 	patience time.Duration
 }
 
@@ -168,7 +189,7 @@ func curlClient(t *testing.T, a errand) string {
 	var status, code int
 	fmt.Sscan(lines[len(lines)-1], &status, &code)
 	body, _ := os.ReadFile(out)
-	return verdict(status, string(body), code == 28, code != 0)
+	return a.verdict(status, string(body), code == 28, code != 0)
 }
 
 func goClient(t *testing.T, a errand) string {
@@ -176,17 +197,17 @@ func goClient(t *testing.T, a errand) string {
 	defer client.CloseIdleConnections()
 	var last string
 	for _, url := range a.urls {
-		last = goRequest(client, a.method, url)
+		last = a.goRequest(client, url)
 	}
 	return last
 }
 
-func goRequest(client *http.Client, method, url string) string {
+func (a errand) goRequest(client *http.Client, url string) string {
 	var body io.Reader
-	if method == "POST" {
+	if a.method == "POST" {
 		body = strings.NewReader("x=1")
 	}
-	req, err := http.NewRequest(method, url, body)
+	req, err := http.NewRequest(a.method, url, body)
 	if err != nil {
 		return err.Error()
 	}
@@ -199,7 +220,7 @@ func goRequest(client *http.Client, method, url string) string {
 		resp.Body.Close()
 	}
 	timeout, ok := err.(net.Error)
-	return verdict(status, string(text), ok && timeout.Timeout(), err != nil)
+	return a.verdict(status, string(text), ok && timeout.Timeout(), err != nil)
 }
 
 // scriptClient runs a program with the seconds to wait, the method and the URLs;
@@ -228,7 +249,7 @@ func scriptClient(interpreter, name, text string) func(*testing.T, errand) strin
 		if err := json.Unmarshal(bytes.TrimSpace(out), &said); err != nil {
 			t.Fatalf("%s said %q: %v", name, out, err)
 		}
-		return verdict(said.Status, said.Body, said.Waited, said.Failed)
+		return a.verdict(said.Status, said.Body, said.Waited, said.Failed)
 	}
 }
 

@@ -77,7 +77,11 @@ var plays = []play{
 		r.CloseWrite()
 		return r.rest()
 	}},
-	{name: "malformed field", anyEnd: true, do: saying("GET /small HTTP/1.1\r\nHost : lab\r\n folded\r\n" + closing)},
+	{name: "malformed field", anyEnd: true, do: func(r *raw) (string, end) {
+		r.send("GET /small HTTP/1.1\r\nHost : lab\r\n folded\r\n" + closing)
+		r.CloseWrite()
+		return r.rest()
+	}},
 }
 
 // saying sends all at once and reads until the end.
