@@ -149,11 +149,11 @@ func (r Rule) Describe() string {
 	return prep.describe()
 }
 
-// describe is the kind and what its parameters say beyond the defaults. Where it
-// ends and the words of an enumeration are said in any case: they tell what the
-// kind does.
+// describe is the kind and what its parameters say beyond the defaults: what it
+// does, where, then the rest, and how it ends. What it does and how it ends are
+// said even if that is the default.
 func (p *prepared) describe() string {
-	var words, tail []string
+	var does, where, rest, ends []string
 	for _, param := range p.kind.params {
 		text := fmt.Sprint(p.values[param.Name])
 		changed := param.Required || text != fmt.Sprint(param.Default)
@@ -161,22 +161,22 @@ func (p *prepared) describe() string {
 			text = text[:40] + "..."
 		}
 		switch name := param.Name; {
-		case name == "end" && text != "":
-			tail = append(tail, ", "+text)
-		case name == "then" && text != "" && text != "keep":
-			tail = append(tail, ", then "+text)
-		case name == "at" && text != "now":
-			words = append(words, "at "+text)
-		case !changed && name != "mode", name == "at", text == "":
-		case name == "mode", name == "value":
-			words = append(words, text)
+		case text == "" || name == "at" && text == "now" || name == "then" && text == "keep":
+		case name == "at":
+			where = append(where, "at "+text)
+		case name == "mode", changed && (name == "value" || param.Type == "bytes"):
+			does = append(does, text)
+		case name == "end":
+			ends = append(ends, ", "+text)
+		case !changed:
+		case name == "then", name == "other":
+			ends = append(ends, ", "+name+" "+text)
 		case param.Type == "bool" && text == "true":
-			words = append(words, name)
-		case name == "other":
-			tail = append(tail, ", other "+text)
+			rest = append(rest, name)
 		default:
-			words = append(words, name+" "+text)
+			rest = append(rest, name+" "+text)
 		}
 	}
-	return strings.Join(append([]string{p.kind.name}, words...), " ") + strings.Join(tail, "")
+	words := append([]string{p.kind.name}, does...)
+	return strings.Join(append(append(words, where...), rest...), " ") + strings.Join(ends, "")
 }
