@@ -151,6 +151,8 @@ type Event struct {
 	Exchange string    `json:"exchange,omitempty"`
 	Rule     string    `json:"rule,omitempty"`
 	Data     any       `json:"data,omitempty"`
+
+	heard *heard // what a filter's match can ask about; nil: of no session
 }
 
 // Data of fault.fired.

@@ -1,0 +1,210 @@
+package middlebox
+
+import (
+	"encoding/json"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"crimp/faults"
+)
+
+// How a change of rules comes into force. A change is drafted first: everything
+// is validated and compiled beside what stands, so that an error leaves all as
+// it was. Then, still under the box's mutex, it is published: the events go to
+// the journal, the new plan into the route, and a letter to every loop. The
+// mutex is released, and the caller waits for the loops to answer that their
+// sessions have been stepped. From then on no byte that is read goes under the
+// old plan, and at no point has anybody waited for a peer.
+
+// draft is a change of one route's rules, compiled and not yet in force.
+type draft struct {
+	r      *route
+	conf   *settings // to be the route's, nil: as it stands
+	next   *inForce
+	marks  []mark // what happened to each rule
+	gone   []ruleEntry
+	sender Change
+}
+
+// mark is the event that a rule of a draft is worth; empty: none.
+type mark string
+
+// wanted is a rule as it is to be, with what is to be remembered of it.
+type wanted struct {
+	rule  faults.Rule
+	entry ruleEntry // rev and the like, of the rule it replaces
+}
+
+// draft compiles the rules that a route is to have.
+func (b *Box) draft(r *route, conf *settings, rules []wanted, c Change) (*draft, error) {
+	old := r.force.Load()
+	if old == nil {
+		old = &inForce{}
+	}
+	plain := make([]faults.Rule, len(rules))
+	for i := range rules {
+		plain[i] = rules[i].rule
+	}
+	protocol := conf
+	if protocol == nil {
+		protocol = r.conf.Load()
+	}
+	plan, err := faults.Compile(old.plan, b.seed, r.name, protocol.protocol, plain)
+	if err != nil {
+		return nil, err
+	}
+	d := &draft{r: r, conf: conf, next: &inForce{plan: plan}, sender: c}
+	for i, compiled := range plan.Rules() {
+		e := rules[i].entry
+		e.c = compiled
+		m := markOf(old.find(compiled.Rule.Name), &e)
+		if m != "" {
+			e.rev = b.nextRev()
+		}
+		d.next.rules, d.marks = append(d.next.rules, e), append(d.marks, m)
+	}
+	for i := range old.rules {
+		if d.next.find(old.rules[i].c.Rule.Name) == nil {
+			d.gone = append(d.gone, old.rules[i])
+		}
+	}
+	return d, nil
+}
+
+// markOf says what became of a rule.
+func markOf(old, e *ruleEntry) mark {
+	same := old != nil && sameRule(old.c.Rule, e.c.Rule)
+	switch {
+	case same && old.lease == e.lease && sameTime(old.expires, e.expires):
+		return ""
+	case same: // only whose it is, or how long it stays
+		return "rule.changed"
+	case e.c.Rule.Armed:
+		return "rule.armed"
+	case old != nil && old.c.Rule.Armed:
+		return "rule.disarmed"
+	}
+	return "rule.changed"
+}
+
+// sameRule compares what two rules say.
+func sameRule(a, b faults.Rule) bool {
+	x, err1 := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && string(x) == string(y)
+}
+
+func sameTime(a, b *time.Time) bool {
+	return a == b || a != nil && b != nil && a.Equal(*b)
+}
+
+// publish puts a draft in force for what is read from now on, tells the journal,
+// and gives the number of its last event.
+func (b *Box) publish(d *draft) (seq int64) {
+	live := d.r.live.Load()
+	tell := func(e *ruleEntry, m mark, removed bool) {
+		seq = b.journal.emitWith(Event{Type: string(m), Route: d.r.name, Rule: e.c.Rule.Name}, func(seq int64) any {
+			if m == "rule.armed" {
+				e.armedAt = seq
+			}
+			return RuleData{Rule: e.state(d.r.name), Who: d.sender.Who, Why: d.sender.Why, Sessions: live, Removed: removed}
+		})
+	}
+	for i := range d.gone {
+		e := d.gone[i]
+		e.why = d.sender.Why
+		rule := e.c.Rule
+		rule.Armed = false
+		gone := *e.c
+		gone.Rule = rule
+		e.c = &gone
+		tell(&e, "rule.disarmed", true)
+	}
+	for i := range d.next.rules {
+		if d.marks[i] != "" {
+			d.next.rules[i].why = d.sender.Why
+			tell(&d.next.rules[i], d.marks[i], false)
+		}
+	}
+	if d.changed() {
+		d.r.rev = b.nextRev()
+	}
+	d.r.force.Store(d.next)
+	if d.conf != nil {
+		d.r.conf.Store(d.conf)
+	}
+	if seq == 0 {
+		seq = b.journal.newest()
+	}
+	return seq
+}
+
+// changed says whether any rule was.
+func (d *draft) changed() bool {
+	return len(d.gone) > 0 || slices.ContainsFunc(d.marks, func(m mark) bool { return m != "" })
+}
+
+// swap has every session of the routes stepped to the plan in force. It posts at
+// once, so that the order of changes is the order of letters; the wait is the
+// caller's, to be made without the mutex.
+func (b *Box) swap(routes ...*route) (wait func() int64) {
+	return b.everywhere(func(l *loop) (n int64) {
+		for i := len(l.sessions) - 1; i >= 0; i-- { // from behind: a session that ends takes the last one's place
+			if s := l.sessions[i]; slices.Contains(routes, s.r) {
+				n++
+				s.swap()
+			}
+		}
+		return n
+	})
+}
+
+// everywhere has f called on every loop; wait gives the sum of what it said.
+func (b *Box) everywhere(f func(*loop) int64) (wait func() int64) {
+	var sum atomic.Int64
+	var calls sync.WaitGroup
+	for _, l := range b.loops {
+		calls.Add(1)
+		if !l.post(func(l *loop) {
+			defer calls.Done()
+			sum.Add(f(l))
+		}) {
+			calls.Done()
+		}
+	}
+	return func() int64 {
+		b.drive()
+		calls.Wait()
+		return sum.Load()
+	}
+}
+
+// on has f called on one loop and waits for it.
+func (b *Box) on(l *loop, f func(*loop)) bool {
+	done := make(chan struct{})
+	if !l.post(func(l *loop) {
+		defer close(done)
+		f(l)
+	}) {
+		return false
+	}
+	b.drive()
+	<-done
+	return true
+}
+
+// drive takes the loops' mail where there is no goroutine to do it.
+func (b *Box) drive() {
+	if b.driven {
+		for _, l := range b.loops {
+			l.takeMail()
+		}
+	}
+}
+
+func (b *Box) nextRev() int64 {
+	b.revs++
+	return b.revs
+}

@@ -1,0 +1,167 @@
+package middlebox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"crimp/faults"
+	"crimp/faults/wire"
+	"crimp/middlebox/sys"
+)
+
+// dialing is a session's upstream connection in the making. Names are resolved
+// on a goroutine of their own and arrive by mail; connecting is the loop's work,
+// like everything else: an alarm bounds each address, and the addresses of a
+// name are tried in order.
+type dialing struct {
+	target string
+	addrs  []netip.AddrPort // still to be tried
+	wait   bool             // for the name
+	until  time.Time        // the present attempt's limit
+	err    error            // why the last one failed
+}
+
+// lookupTimeout bounds the resolution of a name.
+const lookupTimeout = 10 * time.Second
+
+// startDial begins to connect to target, or to the route's upstream.
+func (s *session) startDial(target string) {
+	host, port, addr := s.conf.host, s.conf.port, s.conf.addr
+	d := &dialing{target: s.conf.Upstream}
+	s.dial = d
+	if target != "" {
+		d.target = target
+		var err error
+		if host, port, addr, err = parseUpstream(target); err != nil {
+			d.err = err
+			s.l.enqueue(&s.task)
+			return
+		}
+	}
+	if addr.IsValid() {
+		d.addrs = []netip.AddrPort{addr}
+		s.l.enqueue(&s.task)
+		return
+	}
+	d.wait = true
+	s.l.box.resolve(s.l, host, port, func(addrs []netip.AddrPort, err error) {
+		if s.dial == d && !s.ended {
+			d.addrs, d.err, d.wait = addrs, err, false
+			s.l.enqueue(&s.task)
+		}
+	})
+}
+
+// resolve looks a name up, without a cache, and posts the answer to the loop.
+func (b *Box) resolve(l *loop, host string, port uint16, done func([]netip.AddrPort, error)) {
+	b.helpers.Go(func() {
+		ctx, cancel := context.WithTimeout(b.ctx, lookupTimeout)
+		defer cancel()
+		found, err := b.lookup(ctx, host)
+		var addrs []netip.AddrPort
+		for _, a := range found {
+			addrs = append(addrs, netip.AddrPortFrom(a.Unmap(), port))
+		}
+		if err == nil && len(addrs) == 0 {
+			err = fmt.Errorf("%s has no address", host)
+		}
+		l.post(func(*loop) { done(addrs, err) })
+	})
+}
+
+// lookupHost is how names are resolved unless Config says otherwise.
+func lookupHost(ctx context.Context, host string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+// dialOn goes on with a dial: takes what the kernel says of the present attempt,
+// starts the next, and tells the engine how it ended.
+func (s *session) dialOn() {
+	d := s.dial
+	if d == nil || d.wait {
+		return
+	}
+	g := &s.leg[wire.Upstream]
+	for {
+		if g.sock != sys.None {
+			switch out, err := s.connected(g, d); out {
+			case sys.OK:
+				s.dial, s.dialled, g.up = nil, true, true
+				g.flags |= sys.Out
+				s.step(faults.Input{Kind: faults.InDialed})
+				return
+			case sys.Again:
+				return
+			default:
+				d.err = err
+				s.l.own(g.sock, nil)
+				s.l.k.Close(g.sock)
+				g.sock = sys.None
+			}
+		}
+		if len(d.addrs) == 0 {
+			s.dialFailed(d)
+			return
+		}
+		s.attempt(g, d)
+	}
+}
+
+// attempt connects to the next address.
+func (s *session) attempt(g *leg, d *dialing) {
+	to := d.addrs[0]
+	d.addrs = d.addrs[1:]
+	if why := s.l.box.forbidden(s.r, to); why != "" {
+		d.err = errors.New(why)
+		return
+	}
+	sock, out := s.l.k.Connect(to)
+	switch out {
+	case sys.OK, sys.Again:
+		g.sock, g.flags = sock, 0
+		if out == sys.OK {
+			g.flags = sys.Out
+		}
+		d.until = s.l.now.Add(s.l.box.dialTimeout)
+		s.l.own(sock, g)
+	case sys.Full:
+		d.err = errors.New("no file descriptor left for the upstream connection")
+	default:
+		d.err = fmt.Errorf("connect to %s failed", to)
+	}
+}
+
+// connected says how the present attempt stands.
+func (s *session) connected(g *leg, d *dialing) (sys.Outcome, error) {
+	if g.flags&(sys.Out|sys.Err) != 0 {
+		g.flags &^= sys.Out
+		out, err := s.l.k.Connected(g.sock)
+		if out != sys.Again {
+			return out, err
+		}
+	}
+	if !s.l.now.Before(d.until) {
+		return sys.Reset, fmt.Errorf("connect to %s timed out after %s", d.target, s.l.box.dialTimeout)
+	}
+	return sys.Again, nil
+}
+
+// dialFailed tells that no address could be had; the engine ends the client's
+// leg as on_dial_error says.
+func (s *session) dialFailed(d *dialing) {
+	s.dial, s.dialled = nil, true
+	g := &s.leg[wire.Upstream]
+	g.ended = "refused"
+	g.leave()
+	s.r.failed.Add(1)
+	s.blame("dial")
+	s.emit("session.failed", FailedData{Client: s.client, Upstream: d.target, Error: d.err.Error()})
+	s.step(faults.Input{Kind: faults.InDialFailed, Err: d.err})
+}
+
+// dropDial gives up a dial that nobody wants any more.
+func (s *session) dropDial() { s.dial = nil }

@@ -1,0 +1,2 @@
+package middlebox
+func beStarved() bool { return false }

@@ -1,0 +1,348 @@
+package middlebox
+
+import (
+	"time"
+
+	"crimp/faults"
+	"crimp/faults/wire"
+	"crimp/middlebox/sys"
+)
+
+// leg is one side of a session: the socket to the client or to the server, what
+// that peer has not taken yet, and how the connection is to end.
+//
+// Three rules keep what it does true to the wire:
+//
+//   - A socket's error is handed out once, to whichever call comes first. So a
+//     failed write only marks the leg broken; the reader alone reports a reset,
+//     after it has read what lay before it, and takes an end of file on a broken
+//     leg for what it is.
+//   - An ending waits until everything said before it was taken by the kernel; a
+//     reset waits further until the peer has acknowledged it, because a RST
+//     throws away what is still queued.
+//   - What has ended is still read, and dropped: closing a socket with unread
+//     input would turn the ending into a RST.
+type leg struct {
+	s     *session
+	to    wire.Direction // what is written to it flows that way
+	sock  sys.Socket     // sys.None before the dial and after the end
+	flags sys.Ready      // readiness as far as it is not proven stale
+
+	up     bool // the connection stands
+	eof    bool // its FIN was read
+	broken bool // a write failed: the reader will find a reset
+	hup    bool // the engine was told that the FIN waits unread
+	shut   bool // our FIN is out
+	gone   bool // ended: how is in ended
+
+	pend []byte // what the peer did not take
+	at   int    // pend before it is out
+	read int64  // bytes read from it
+	said int64  // bytes its kernel took
+
+	ending *ending // what is asked for and not yet done
+	ended  string  // fin, rst, close, linger, refused; for people
+}
+
+// ending is how a leg is to end, and how the wait for it goes.
+type ending struct {
+	op       faults.Op // OpShut to OpAbort
+	firings  []firing  // to be told when it is done
+	asked    time.Time
+	progress time.Time     // when bytes were last taken or acknowledged
+	left     int           // bytes pending or unacknowledged then
+	poll     time.Duration // until the next look at what is acknowledged
+	look     time.Time     // when that is
+}
+
+const (
+	pollFirst = 200 * time.Microsecond // how soon to look whether all is acknowledged
+	pollMost  = 2 * time.Millisecond
+	// A reset goes out without acknowledgement after so long without progress,
+	// or so long in all: the client does not read, and says so by that.
+	resetIdle  = 5 * time.Second
+	resetTotal = 30 * time.Second
+)
+
+// ready notes what the kernel says and queues the session.
+func (g *leg) ready(l *loop, r sys.Ready) {
+	g.flags |= r
+	if r&(sys.Fin|sys.Err) != 0 {
+		g.flags |= sys.In
+	}
+	if r&sys.Err != 0 {
+		g.flags |= sys.Out
+	}
+	l.enqueue(&g.s.task)
+}
+
+// pending is how many bytes wait for the peer to take them.
+func (g *leg) pending() int { return len(g.pend) - g.at }
+
+// send says b to the peer: at once as far as it takes it, the rest is kept.
+func (g *leg) send(b []byte) {
+	if g.gone || g.broken || g.shut || len(b) == 0 {
+		return
+	}
+	if g.up && g.pending() == 0 && g.flags&sys.Out != 0 {
+		b = b[g.write(b):]
+		if g.broken || len(b) == 0 {
+			return
+		}
+	}
+	if g.pend == nil {
+		g.pend = g.s.l.block()
+	}
+	g.pend = append(g.pend, b...)
+}
+
+// write gives b to the kernel and says how much of it was taken.
+func (g *leg) write(b []byte) int {
+	l := g.s.l
+	n, out := l.k.Write(g.sock, b)
+	switch {
+	case out == sys.Reset || out == sys.EOF:
+		g.fail()
+		return 0
+	case n < len(b):
+		g.flags &^= sys.Out
+	}
+	g.said += int64(n)
+	l.spent += n
+	return n
+}
+
+// flush writes what waits, as far as the peer takes it.
+func (g *leg) flush() {
+	for g.up && g.pending() > 0 && g.flags&sys.Out != 0 && !g.broken {
+		g.at += g.write(g.pend[g.at:])
+	}
+	switch {
+	case g.pend == nil:
+	case g.pending() == 0:
+		g.forget()
+	case g.at > len(g.pend)/2:
+		g.pend = g.pend[:copy(g.pend, g.pend[g.at:])]
+		g.at = 0
+	}
+}
+
+// forget drops what waits.
+func (g *leg) forget() {
+	if g.pend != nil {
+		g.s.l.giveBack(g.pend)
+		g.pend, g.at = nil, 0
+	}
+}
+
+// fail notes that a write met a dead connection. What it was to carry is
+// dropped; why it is dead is for the reader to find out and to tell.
+func (g *leg) fail() {
+	g.broken = true
+	g.forget()
+	g.flags |= sys.In
+	g.s.l.enqueue(&g.s.task)
+}
+
+// dead says, without reading, that the connection was reset. A hang-up alone is
+// no error: it also stands when both sides have said FIN.
+func (g *leg) dead() bool {
+	if g.broken {
+		return true
+	}
+	return g.flags&sys.Err != 0 && !(g.shut && g.flags&sys.Fin != 0)
+}
+
+// input reads up to n bytes into the loop's buffer. Again when there is nothing
+// to be had now; EOF and Reset once, each when everything before was read.
+func (g *leg) input(n int) ([]byte, sys.Outcome) {
+	if g.flags&sys.In == 0 {
+		return nil, sys.Again
+	}
+	l := g.s.l
+	got, out := l.k.Read(g.sock, l.buf[:n])
+	switch out {
+	case sys.OK:
+		g.read += int64(got)
+		l.spent += got
+		if got < n && g.flags&(sys.Fin|sys.Err) == 0 && !g.broken {
+			g.flags &^= sys.In
+		}
+		return l.buf[:got], sys.OK
+	case sys.Again:
+		g.flags &^= sys.In
+		if g.broken {
+			return nil, sys.Reset
+		}
+		return nil, sys.Again
+	case sys.EOF:
+		g.flags &^= sys.In
+		if g.broken { // the error went to the write: this is no clean end
+			return nil, sys.Reset
+		}
+		g.eof = true
+		return nil, sys.EOF
+	}
+	return nil, sys.Reset
+}
+
+// discard reads away what comes on a leg whose ending waits; it says whether
+// there may be more. A peer that resets meanwhile ends the leg.
+func (g *leg) discard() bool {
+	out := sys.Again
+	if !g.eof {
+		_, out = g.input(len(g.s.l.buf))
+	}
+	if out == sys.Reset || g.eof && g.dead() {
+		g.over("rst")
+	}
+	return out == sys.OK
+}
+
+// ask orders an ending. A stronger one replaces a weaker one that waits; what
+// the weaker had to tell is told with it.
+func (g *leg) ask(op faults.Op, f *firing) {
+	now := g.s.l.now
+	if g.ending == nil {
+		g.ending = &ending{asked: now, progress: now, left: -1, poll: pollFirst}
+	}
+	e := g.ending
+	if op > e.op {
+		e.op = op
+		e.asked, e.progress = now, now
+	}
+	if f != nil {
+		e.firings = append(e.firings, *f)
+	}
+}
+
+// settle carries an ending out as soon as it may be.
+func (g *leg) settle() {
+	if e := g.ending; e != nil {
+		switch {
+		case g.gone || e.op == faults.OpAbort || e.op > faults.OpShut && (g.broken || !g.up):
+			g.over("rst")
+		case !g.up: // a FIN waits for the dial
+		case g.pending() > 0:
+			g.patience(e)
+		case e.op == faults.OpShut:
+			g.tell(e)
+			g.ending = nil
+			g.fin()
+		case e.op == faults.OpReset:
+			g.patience(e)
+		default:
+			g.fin()
+			g.retire(e.op)
+		}
+	}
+	if !g.gone && g.eof && g.shut && !g.broken && g.ending == nil {
+		g.over("fin")
+	}
+}
+
+// fin says FIN, once.
+func (g *leg) fin() {
+	if !g.shut && !g.broken {
+		g.s.l.k.ShutdownWrite(g.sock)
+	}
+	g.shut = true
+}
+
+// patience waits for the peer to take, and before a reset to acknowledge, what
+// was said, within bounds that count from the asking.
+func (g *leg) patience(e *ending) {
+	l := g.s.l
+	left := g.pending()
+	if e.op == faults.OpReset {
+		left += l.k.Unacked(g.sock)
+		if left == 0 {
+			g.over("rst")
+			return
+		}
+	}
+	if e.left < 0 || left < e.left {
+		e.left, e.progress = left, l.now
+	}
+	switch {
+	case e.op == faults.OpShut: // as a FIN that is relayed: the peer may take its time
+		return
+	case e.op == faults.OpReset && (l.now.Sub(e.progress) >= resetIdle || l.now.Sub(e.asked) >= resetTotal):
+		g.over("rst")
+		return
+	case e.op != faults.OpReset && l.now.Sub(e.progress) >= l.box.linger:
+		g.over("linger")
+		return
+	}
+	if e.op != faults.OpReset {
+		e.look = e.progress.Add(l.box.linger)
+		return
+	}
+	e.look = l.now.Add(e.poll)
+	e.poll = min(2*e.poll, pollMost)
+}
+
+// acked is how many of the first n bytes said to the peer it has acknowledged.
+func (g *leg) acked(n int64) int64 {
+	said := g.said
+	if g.up && g.sock != sys.None {
+		u := g.s.l.k.Unacked(g.sock)
+		if g.shut && u > 0 {
+			u-- // the FIN counts one, and is the last to be acknowledged
+		}
+		said -= int64(u)
+	}
+	return max(0, min(n, said))
+}
+
+// tell journals what the ending had to tell, now that it goes out.
+func (g *leg) tell(e *ending) {
+	for i := range e.firings {
+		f := &e.firings[i]
+		f.data.Acked = g.acked(f.data.Bytes)
+		g.s.emitFired(f)
+	}
+	e.firings = nil
+}
+
+// retire hands the socket, which only has to end well, to the loop.
+func (g *leg) retire(op faults.Op) {
+	sock, eof, flags := g.sock, g.eof, g.flags
+	g.ended = "fin"
+	if op == faults.OpClose {
+		g.ended = "close"
+	}
+	g.leave()
+	g.s.l.linger(sock, flags, op == faults.OpClose, eof)
+}
+
+// over ends the leg now: with a RST unless it ended cleanly.
+func (g *leg) over(how string) {
+	if g.gone {
+		return
+	}
+	sock := g.sock
+	if sock != sys.None {
+		g.ended = how
+	}
+	g.leave()
+	if sock == sys.None {
+		return
+	}
+	g.s.l.own(sock, nil)
+	if how == "fin" {
+		g.s.l.k.Close(sock)
+	} else {
+		g.s.l.k.Reset(sock)
+	}
+}
+
+// leave parts the leg from its socket, telling first what its ending had to tell.
+func (g *leg) leave() {
+	if e := g.ending; e != nil {
+		g.ending = nil
+		g.tell(e)
+	}
+	g.forget()
+	g.gone, g.sock = true, sys.None
+}

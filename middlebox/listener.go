@@ -1,0 +1,123 @@
+package middlebox
+
+import (
+	"net/netip"
+	"time"
+
+	"crimp/middlebox/sys"
+)
+
+// listener is a listening socket. All listeners belong to the first loop, which
+// accepts and hands sessions round; which route a listener serves may change,
+// so that a renamed route keeps its port.
+type listener struct {
+	task
+	sock  sys.Socket
+	asked netip.AddrPort // as it was configured: port 0 stays that listener's port
+	addr  netip.AddrPort // as it was bound
+	route *route         // the loop's
+	full  bool           // the last accept found no descriptor
+}
+
+const (
+	// acceptBatch is how many connections a listener accepts in its turn.
+	acceptBatch = 64
+	// acceptRetry is how long a listener rests when there is no descriptor for
+	// another connection. No event tells when there is one again.
+	acceptRetry = 20 * time.Millisecond
+)
+
+// listen binds, on the first loop.
+func (l *loop) listen(at netip.AddrPort) (*listener, error) {
+	sock, addr, err := l.k.Listen(at)
+	if err != nil {
+		return nil, err
+	}
+	ln := &listener{sock: sock, asked: at, addr: addr}
+	ln.do = ln
+	return ln, nil
+}
+
+// serve begins to accept for r, or goes on with it for another.
+func (ln *listener) serve(l *loop, r *route) {
+	ln.route = r
+	l.own(ln.sock, ln)
+	l.enqueue(&ln.task) // the edge may have come before there was an owner
+}
+
+// close stops listening. Sessions go on.
+func (ln *listener) close(l *loop) {
+	if ln.sock == sys.None {
+		return
+	}
+	l.alarms.set(&ln.task, time.Time{})
+	l.own(ln.sock, nil)
+	l.k.Close(ln.sock)
+	ln.sock = sys.None
+}
+
+func (ln *listener) ready(l *loop, _ sys.Ready) { l.enqueue(&ln.task) }
+
+// run accepts what waits.
+func (ln *listener) run(l *loop) {
+	for range acceptBatch {
+		if ln.sock == sys.None {
+			return
+		}
+		sock, peer, out := l.k.Accept(ln.sock)
+		switch out {
+		case sys.OK:
+			ln.full = false
+			l.admit(ln.route, sock, peer)
+		case sys.Full:
+			ln.rest(l)
+			return
+		case sys.Again:
+			return
+		}
+	}
+	l.enqueue(&ln.task)
+}
+
+// rest waits for descriptors, and says so once.
+func (ln *listener) rest(l *loop) {
+	if !ln.full {
+		ln.full = true
+		l.box.log.Warn().Str("route", ln.route.name).Msg("no file descriptor left: accepting backs off")
+		l.box.journal.emit(Event{Type: "session.failed", Route: ln.route.name, Data: FailedData{
+			Upstream: ln.route.conf.Load().Upstream, Error: "no file descriptor left: new connections wait until one is free"}})
+	}
+	l.alarms.set(&ln.task, l.now.Add(acceptRetry))
+}
+
+// admit makes an accepted connection a session, of this loop or another.
+func (l *loop) admit(r *route, sock sys.Socket, peer netip.AddrPort) {
+	b := l.box
+	num := r.numbers.Add(1)
+	if b.live.Add(1) > int64(b.limits.Sessions) {
+		b.live.Add(-1)
+		l.k.Reset(sock)
+		r.failed.Add(1)
+		b.journal.emit(Event{Type: "session.failed", Route: r.name, Data: FailedData{
+			Client: peer.String(), Upstream: r.conf.Load().Upstream, Error: limitText(b.limits.Sessions)}})
+		return
+	}
+	r.live.Add(1)
+	r.total.Add(1)
+	b.next++
+	to := b.loops[b.next%len(b.loops)]
+	if to == l {
+		l.open(r, num, sock, peer)
+		return
+	}
+	l.k.Release(sock)
+	took := to.post(func(to *loop) {
+		to.k.Adopt(sock)
+		to.open(r, num, sock, peer)
+	})
+	if !took { // the box is closing
+		l.k.Reset(sock)
+		r.live.Add(-1)
+		b.live.Add(-1)
+	}
+}

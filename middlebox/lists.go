@@ -1,0 +1,178 @@
+package middlebox
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"crimp/faults"
+)
+
+// The questions: what there is, and acting on some of it. What belongs to
+// sessions is asked of the loops; none of them waits for a peer.
+
+// State is the box at one sequence number: every change of routes and rules up
+// to it is in, and every later one follows as an event.
+func (b *Box) State() State {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := State{Seq: b.journal.newest(), Epoch: b.epoch, Routes: []RouteState{}}
+	if b.panic != nil {
+		p := b.panic.PanicState
+		s.Panic = &p
+	}
+	for _, r := range b.routes {
+		s.Routes = append(s.Routes, r.state())
+	}
+	return s
+}
+
+// Rules lists rules in the order of routes and plans. Of the filter, route, rule
+// and limit count.
+func (b *Box) Rules(f Filter) (List[RuleState], error) {
+	c, err := b.compile(Filter{Route: f.Route, Rule: f.Rule, Limit: f.Limit})
+	if err != nil {
+		return List[RuleState]{}, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f.Route != "" {
+		if _, err := b.route(f.Route); err != nil {
+			return List[RuleState]{}, err
+		}
+	}
+	var found []RuleState
+	for _, r := range b.routes {
+		if f.Route != "" && f.Route != r.name {
+			continue
+		}
+		force := r.force.Load()
+		for i := range force.rules {
+			if f.Rule == "" || f.Rule == force.rules[i].c.Rule.Name {
+				found = append(found, force.rules[i].state(r.name))
+			}
+		}
+	}
+	return newest(found, c.Limit, true, b.journal.newest()), nil
+}
+
+// Sessions lists live sessions, oldest first. A filter that asks for an outcome
+// but open, or for one session, also finds those that are over, as far back as
+// the journal reaches.
+func (b *Box) Sessions(f Filter) (List[SessionItem], error) {
+	c, err := b.compile(f)
+	if err != nil {
+		return List[SessionItem]{}, err
+	}
+	var found []SessionItem
+	complete := true
+	seq := b.journal.newest()
+	if f.Session != "" || f.Outcome != "" && f.Outcome != "open" && f.Outcome != "stalled" {
+		complete = b.journal.walk(c.since, func(e Event) bool {
+			if it, ok := e.Data.(SessionItem); ok && e.Type == "session.closed" && c.session(&it, e.heard) {
+				found = append(found, it)
+			}
+			return false
+		})
+	}
+	var mu sync.Mutex
+	var live []SessionItem
+	b.everywhere(func(l *loop) int64 {
+		var some []SessionItem
+		for _, s := range l.sessions {
+			if it := s.item(); c.session(&it, s.asHeard()) {
+				some = append(some, it)
+			}
+		}
+		mu.Lock()
+		live = append(live, some...)
+		mu.Unlock()
+		return 0
+	})()
+	slices.SortStableFunc(live, func(x, y SessionItem) int {
+		return cmp.Or(x.Opened.Compare(y.Opened), cmp.Compare(len(x.ID), len(y.ID)), cmp.Compare(x.ID, y.ID))
+	})
+	return newest(append(found, live...), c.Limit, complete, seq), nil
+}
+
+// asHeard is what a filter can ask of a session: its newest exchange, if any.
+func (s *session) asHeard() *heard {
+	if s.heard != nil {
+		return s.heard
+	}
+	return s.hears()
+}
+
+// Exchanges lists exchanges, those that are over first, then the open ones, each
+// oldest first.
+func (b *Box) Exchanges(f Filter) (List[ExchangeItem], error) {
+	c, err := b.compile(f)
+	if err != nil {
+		return List[ExchangeItem]{}, err
+	}
+	seq := b.journal.newest()
+	var found, open []ExchangeItem
+	over, complete := b.journal.finishedSince(c.since)
+	for _, h := range over {
+		if c.exchange(h) {
+			found = append(found, h.exchange)
+		}
+	}
+	var mu sync.Mutex
+	b.everywhere(func(l *loop) int64 {
+		var some []ExchangeItem
+		for _, s := range l.sessions {
+			if s.crashed || s.eng == nil {
+				continue
+			}
+			s.eng.Exchanges(func(x *faults.Exchange) {
+				s.hear(x)
+				if x.Head.StartStop > 0 && c.exchange(s.heard) {
+					some = append(some, s.heard.exchange)
+				}
+			})
+		}
+		mu.Lock()
+		open = append(open, some...)
+		mu.Unlock()
+		return 0
+	})()
+	slices.SortStableFunc(open, func(x, y ExchangeItem) int { return x.Started.Compare(y.Started) })
+	return newest(append(found, open...), c.Limit, complete, seq), nil
+}
+
+// Events lists events, oldest first.
+func (b *Box) Events(f Filter) (List[Event], error) {
+	c, err := b.compile(f)
+	if err != nil {
+		return List[Event]{}, err
+	}
+	seq := b.journal.newest()
+	var found []Event
+	complete := b.journal.walk(c.since, func(e Event) bool {
+		if ok, _ := c.event(&e); ok {
+			found = append(found, e)
+		}
+		return false
+	})
+	return newest(found, c.Limit, complete, seq), nil
+}
+
+// Act acts on every live session that the filter finds, and says how many.
+func (b *Box) Act(f Filter, act faults.Act, side faults.Side, _ Change) (int, error) {
+	c, err := b.compile(f)
+	if err != nil {
+		return 0, err
+	}
+	n := b.everywhere(func(l *loop) (n int64) {
+		for i := len(l.sessions) - 1; i >= 0; i-- {
+			s := l.sessions[i]
+			if it := s.item(); c.session(&it, s.asHeard()) {
+				n++
+				s.command(act, side)
+			}
+		}
+		return n
+	})()
+	return int(n), nil
+}
