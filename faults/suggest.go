@@ -68,8 +68,9 @@ func editDistance(a, b string) int {
 }
 
 // foreign maps the words of other tools to what crimp calls it, with how it is
-// said here where the name alone does not tell. Words that a kind or preset
-// declares itself (Kind.Words, Preset.Words) come first.
+// said here where the name alone does not tell. It goes before the words that
+// kinds and presets declare themselves (Kind.Words, Preset.Words), which cannot
+// say that another kind is nearer.
 var foreign = map[string]struct{ ours, how string }{
 	// Toxiproxy
 	"reset_peer": {"cut", "cut end=rst, or the preset reset"}, "limit_data": {"cut", "cut at=byte:N"}, "slicer": {"slice", ""},
@@ -105,16 +106,6 @@ func faultNames() []string {
 // other tools' words. It may be empty.
 func FaultHint(word string, names ...string) string {
 	w := canonical(word)
-	for _, s := range allKinds() {
-		if has(s.words, w) {
-			return fmt.Sprintf("; here that is %q", s.name)
-		}
-		for _, p := range s.presets {
-			if has(p.Words, w) {
-				return fmt.Sprintf("; here that is %q", p.Name)
-			}
-		}
-	}
 	if f, ok := foreign[w]; ok {
 		hint := fmt.Sprintf("; here that is %q", f.ours)
 		if f.how != "" {
@@ -124,6 +115,16 @@ func FaultHint(word string, names ...string) string {
 			hint += ", which this version does not have"
 		}
 		return hint
+	}
+	for _, s := range allKinds() {
+		for _, p := range s.presets {
+			if has(p.Words, w) {
+				return fmt.Sprintf("; here that is %q", p.Name)
+			}
+		}
+		if has(s.words, w) {
+			return fmt.Sprintf("; here that is %q", s.name)
+		}
 	}
 	return Hint(word, append(append([]string{}, names...), faultNames()...))
 }

@@ -45,7 +45,7 @@ func TestEditDistance(t *testing.T) {
 	}
 }
 
-// Other tools' words name ours; a kind's own words come first.
+// Other tools' words name ours, and so do those that kinds and presets declare.
 func TestForeignWords(t *testing.T) {
 	declareProbe(t)
 	for word, want := range map[string]string{
