@@ -43,6 +43,9 @@ func (l *lane) segment(s wire.Segment) {
 	if s.Start {
 		l.begin()
 	}
+	if s.Part == wire.Opaque && s.First {
+		l.turnsOpaque()
+	}
 	if s.Part == wire.StartLine && s.Last || s.Part == wire.HeadEnd && s.Last {
 		l.headline(s)
 	}
@@ -96,9 +99,6 @@ func (l *lane) headline(s wire.Segment) {
 
 // pass lets a segment into the chain.
 func (l *lane) pass(s wire.Segment) {
-	if s.Part == wire.Opaque && s.First && l.e.protocol == HTTP {
-		l.tellOpaque()
-	}
 	if !l.mute {
 		if l.dir == wire.Upstream && l.ex != nil && (s.Part == wire.Body || s.Part == wire.ChunkData) {
 			l.ex.Asked += int64(len(s.Data))
@@ -123,12 +123,7 @@ func (l *lane) complete() {
 		x.answered = true
 		l.e.q.last = l.e.now
 	}
-	for _, s := range l.chain {
-		if s.msg && s.stage == nil && !s.at.done && !s.asked {
-			s.w.at, s.w.by = l.e.now, nil
-			s.miss("position")
-		}
-	}
+	l.missed()
 	l.dropMessageSlots()
 	l.ex = nil
 	if l.drain {
@@ -353,10 +348,36 @@ func saysClose(h *wire.Head) bool {
 	return false
 }
 
-// tellOpaque tells the journal, once, that the direction is not HTTP any more.
-func (l *lane) tellOpaque() {
-	if reason, ok := l.e.pair.Opaque(l.dir); ok && !l.told {
-		l.told = true
+// turnsOpaque is called where bytes begin that are no message's: empty lines
+// between messages, or the end of HTTP on this direction.
+func (l *lane) turnsOpaque() {
+	reason, ok := l.e.pair.Opaque(l.dir)
+	if !ok || l.told {
+		return
+	}
+	l.told = true
+	l.release(true)
+	l.missed()
+	l.dropMessageSlots()
+	if x := l.ex; x != nil && l.dir == wire.Upstream {
+		x.requested = true
+		if x.Head.StartStop == 0 { // it began like a request line and is none
+			x.done = true
+		}
+	}
+	l.ex = nil
+	l.e.becomes(TCP)
+	if l.e.protocol == HTTP {
 		l.e.tellNow(Note{Kind: NoteOpaque, Dir: l.dir, Off: l.off, Pos: inserted, Body: inserted, Text: reason})
+	}
+}
+
+// missed tells of the rules that matched the message and found no place in it.
+func (l *lane) missed() {
+	for _, s := range l.chain {
+		if s.msg && s.stage == nil && !s.at.done && !s.asked {
+			s.w.at, s.w.by = l.e.now, nil
+			s.miss("position")
+		}
 	}
 }

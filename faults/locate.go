@@ -107,13 +107,13 @@ func (l *locator) inBody(s *wire.Segment) (int, bool) {
 	case wire.HeadEnd:
 		if s.Last {
 			l.fix(s.Head)
-			return within(l.target, 0, l.known)
+			return len(s.Data), l.known && l.target == 0
 		}
 		return 0, false
 	case wire.ChunkSize:
 		if s.Last && l.pos.Kind == BodyPercent && !l.known && !s.LastChunk {
 			l.target, l.known = int64(float64(s.Size)*l.pos.Percent/100), true
-			return within(l.target, 0, l.target == 0)
+			return len(s.Data), l.target == 0
 		}
 		return 0, false
 	case wire.Body, wire.ChunkData:

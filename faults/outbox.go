@@ -111,18 +111,19 @@ func (o *outbox) compact() {
 	}
 }
 
-// free lets out, in order, what b made wait.
+// free lets out, in order, what b made wait. What stands behind something that
+// others make wait, waits with it.
 func (o *outbox) free(b *bond, now time.Time) {
-	last := time.Time{}
+	var last *entry
 	for i := o.head; i < len(o.entries); i++ {
 		e := &o.entries[i]
 		if e.by == b {
 			e.at, e.by = now, nil
 		}
-		if e.at.Before(last) {
-			e.at = last
+		if last != nil && e.at.Before(last.at) {
+			e.at, e.by = last.at, last.by
 		}
-		last = e.at
+		last = e
 	}
 }
 
