@@ -53,13 +53,14 @@ func (f Fault) Markdown() string {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", p.Name, p.defaultCell(), cell(p.helpText()))
 	}
 	for _, e := range f.Examples {
-		fmt.Fprintf(&b, "\n%s: `crimp arm ROUTE %s%s`\n\n```\n%s\n```\n", strings.TrimSuffix(sentence(e.Title), "."), f.Name, e.words(), strings.Trim(e.Play, "\n"))
+		fmt.Fprintf(&b, "\n%s: `crimp arm ROUTE %s%s`\n\n```\n%s\n```\n", strings.TrimSuffix(sentence(e.Title), "."), f.Name, e.Words(), strings.Trim(e.Play, "\n"))
 	}
 	return b.String()
 }
 
-// words are the example's parameters and match as the command line takes them.
-func (e FaultExample) words() string {
+// Words are the example's parameters and match as the command line takes them,
+// each with a blank before it.
+func (e FaultExample) Words() string {
 	var b strings.Builder
 	n, err := parseJSON(orEmpty(e.Params), "")
 	if err != nil {
