@@ -1,0 +1,64 @@
+// @ts-check
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { clock, count, describe, topic } from './format.js';
+import { cls, html, memo } from './html.js';
+
+/** @typedef {import('./store.js').Event} Event */
+
+const topics = ['fault', 'rule', 'session', 'exchange', 'route', 'control', 'box'];
+const shown = 300;
+
+/** What happened, in the box's order. Follows the end until one scrolls away from it. */
+export const EventLog = memo(
+  /** @param {{events: Event[]}} props */
+  ({ events }) => {
+    // Exchanges have a table of their own; under load they would drown the rest.
+    const [hidden, setHidden] = useState(/** @type {string[]} */ (['exchange']));
+    const [leftAt, setLeftAt] = useState(/** @type {number|null} */ (null)); // seq at which one scrolled away; null: following
+    const box = useRef(/** @type {any} */ (null));
+    const wanted = events.filter((e) => !hidden.includes(topic(e.type)));
+    // While one reads further up, nothing is taken away from under the eyes.
+    const items = leftAt === null ? wanted.slice(-shown) : wanted;
+    const last = items.length ? items[items.length - 1].seq : 0;
+    const news = leftAt === null ? 0 : items.filter((e) => e.seq > leftAt).length;
+
+    useLayoutEffect(() => {
+      if (leftAt === null && box.current) box.current.scrollTop = box.current.scrollHeight;
+    }, [last, leftAt, hidden]);
+
+    const onScroll = () => {
+      const e = box.current;
+      const atEnd = e.scrollHeight - e.scrollTop - e.clientHeight < 24;
+      if (atEnd) setLeftAt(null);
+      else setLeftAt((was) => was ?? last);
+    };
+    const flip = (/** @type {string} */ t) => setHidden((h) => (h.includes(t) ? h.filter((x) => x !== t) : [...h, t]));
+
+    return html`<aside class="card log" aria-labelledby="events-title">
+      <div class="card-head"><h2 id="events-title">Events</h2>
+        <span class="n">${leftAt === null ? 'following' : 'paused here'}</span></div>
+      <div class="chips" role="group" aria-label="Which events are shown">
+        ${topics.map((t) => html`<button type="button" key=${t} class="chip" aria-pressed=${!hidden.includes(t)} onClick=${() => flip(t)}>${t}</button>`)}
+      </div>
+      <div class="log-frame">
+        <ol class="entries" ref=${box} tabindex="0" role="log" aria-live="off" aria-label="Events" onScroll=${onScroll}>
+          ${items.length === 0 && html`<li class="empty">Nothing yet. Arm a fault, send a request, and what happens to it is told here.</li>`}
+          ${items.map((e) => html`<${Entry} key=${e.seq} event=${e} />`)}
+        </ol>
+        ${news > 0 && html`<button type="button" class="pill" onClick=${() => setLeftAt(null)}>${count(news)} new<span aria-hidden="true"> ↓</span></button>`}
+      </div>
+    </aside>`;
+  },
+);
+
+const Entry = memo(/** @param {{event: Event}} props */ ({ event: e }) => html`<li class=${cls('entry', `about-${topic(e.type)}`, e.type.replace('.', '-'))}>
+  <p class="entry-head"><span class="type">${e.type}</span> <span class="subject">${subject(e)}</span>
+    <time dateTime=${e.time} title="seq ${e.seq}">${clock(e.time)}</time></p>
+  <p class="entry-text">${describe(e)}</p>
+</li>`);
+
+/** What it is about: the narrowest thing that is named. @param {Event} e */
+function subject(e) {
+  const where = e.exchange || e.session || e.route || '';
+  return e.rule ? `${e.rule} ${where && (e.exchange || e.session) ? `on ${where}` : ''}` : where;
+}
