@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // DecodeStrict reads one JSON value into what into points to, as encoding/json
@@ -309,14 +308,9 @@ type structField struct {
 	limits   limits
 }
 
-var structFields sync.Map // reflect.Type to []structField
-
 // fieldsOf lists the fields of a struct type, those of embedded structs among
 // them, in their order.
 func fieldsOf(t reflect.Type) []structField {
-	if known, ok := structFields.Load(t); ok {
-		return known.([]structField)
-	}
 	var out []structField
 	for _, f := range reflect.VisibleFields(t) {
 		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -332,7 +326,6 @@ func fieldsOf(t reflect.Type) []structField {
 		out = append(out, structField{key: key, index: f.Index, required: f.Tag.Get("required") == "true",
 			lenient: f.Tag.Get("accept") != "", limits: limitsOf(t.String()+"."+f.Name, f)})
 	}
-	structFields.Store(t, out)
 	return out
 }
 

@@ -13,6 +13,7 @@ type limits struct {
 	min, max          string // as the tags say them
 	least, most       float64
 	hasLeast, hasMost bool
+	optional          bool // omitempty: the empty text is as good as nothing
 }
 
 // limitsOf reads the tags of a field and panics, naming where, on any that the
@@ -23,6 +24,7 @@ func limitsOf(where string, f reflect.StructField) limits {
 		t = t.Elem()
 	}
 	var l limits
+	l.optional = strings.Contains(f.Tag.Get("json"), ",omitempty")
 	if tag := f.Tag.Get("enum"); tag != "" {
 		l.enum = strings.Split(tag, ",")
 	} else if w, ok := reflect.Zero(t).Interface().(interface{ words() []string }); ok {
@@ -56,6 +58,9 @@ func (l *limits) check(v reflect.Value, field string) *Error {
 	}
 	if l.enum != nil {
 		word := textOf(v)
+		if word == "" && l.optional {
+			return nil
+		}
 		for _, w := range l.enum {
 			if canonical(w) == canonical(word) {
 				if v.Kind() == reflect.String {

@@ -211,8 +211,8 @@ type Filter struct {
 	Session string       `json:"session,omitempty"`
 	Type    string       `json:"type,omitempty"`
 	Outcome string       `json:"outcome,omitempty"`
-	Since   string       `json:"since,omitempty"` // a seq, a duration back, or "armed"
-	Limit   int          `json:"limit,omitempty"` // the newest so many
+	Since   string       `json:"since,omitempty" accept:"number"` // a seq, a duration back, or "armed"
+	Limit   int          `json:"limit,omitempty"`                 // the newest so many
 }
 
 // List answers every list call.
