@@ -1,0 +1,487 @@
+package simnet_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"crimp/middlebox/simnet"
+	"crimp/middlebox/sys"
+)
+
+// The two stages of the conformance plays: the kernel under test with its
+// listener w.l, and what differs between the real and the simulated one.
+
+// patience is how long a play waits for what must come, silence for what must not.
+const (
+	patience = 10 * time.Second
+	silence  = 20 * time.Millisecond
+)
+
+type world struct {
+	t     *testing.T
+	k     sys.Kernel
+	l     sys.Socket
+	at    netip.AddrPort
+	ready map[sys.Socket]sys.Ready // reported and not yet asked for
+	stage
+}
+
+// stage is what differs.
+type stage interface {
+	another() sys.Kernel
+	flow()                         // let the network carry what it can
+	pass(d time.Duration)          // let a simulated clock advance
+	pause() time.Duration          // how long a Wait may sleep
+	dialTo(at netip.AddrPort) peer // nil: refused
+	server() netip.AddrPort        // where a server listens
+	taken() peer                   // the connection that server accepts
+	nobody() netip.AddrPort        // where nobody listens
+	leaks() []string
+}
+
+// peer is a client or server at the far end.
+type peer interface {
+	addr() netip.AddrPort
+	send(b []byte)                       // all of it
+	delivered()                          // waits until all that was sent is in the kernel under test
+	read(most int) []byte                // what comes next
+	wantRead(b []byte)                   // next come exactly these
+	drain() (all []byte, end simnet.End) // the rest
+	want(rest []byte, end simnet.End)    // the rest is this
+	closeWrite()
+	close()
+	reset()
+}
+
+func newWorld(t *testing.T, k sys.Kernel, st stage) *world {
+	t.Helper()
+	l, at, err := k.Listen(loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{t: t, k: k, l: l, at: at, ready: map[sys.Socket]sys.Ready{}, stage: st}
+}
+
+func (w *world) finish() {
+	w.k.Close(w.l)
+	w.turn()
+	w.k.Free()
+	if leaks := w.leaks(); len(leaks) > 0 {
+		w.t.Error(leaks)
+	}
+}
+
+// turn is one look at what is ready.
+func (w *world) turn() {
+	var ev [8]sys.Event
+	w.flow()
+	for _, e := range ev[:w.k.Wait(w.pause(), ev[:])] {
+		w.ready[e.Sock] |= e.Ready
+	}
+}
+
+// await waits until all the flags were reported of a socket.
+func (w *world) await(s sys.Socket, flags sys.Ready) {
+	w.t.Helper()
+	for until := time.Now().Add(patience); w.ready[s]&flags != flags; w.turn() {
+		if time.Now().After(until) {
+			w.t.Fatalf("socket %d: flags %b never came, only %b", s, flags, w.ready[s])
+		}
+	}
+	delete(w.ready, s)
+}
+
+// silent sees to it that nothing is reported of a socket.
+func (w *world) silent(s sys.Socket) {
+	w.t.Helper()
+	delete(w.ready, s)
+	for until := time.Now().Add(silence); time.Now().Before(until); w.turn() {
+		if r := w.ready[s]; r != 0 {
+			w.t.Fatalf("socket %d: flags %b without an edge", s, r)
+		}
+	}
+}
+
+func (w *world) want(got sys.Outcome, wants ...sys.Outcome) {
+	w.t.Helper()
+	for _, o := range wants {
+		if got == o {
+			return
+		}
+	}
+	w.t.Fatalf("outcome %v, want %v", got, wants)
+}
+
+func (w *world) wantRead(s sys.Socket, b []byte, o sys.Outcome) {
+	w.t.Helper()
+	var got []byte
+	buf := make([]byte, 1000)
+	n, out := w.k.Read(s, buf)
+	for got = buf[:n]; out == sys.OK && len(got) < len(b); { // segments of their own
+		w.turn()
+		n, out = w.k.Read(s, buf[len(got):])
+		got = buf[:len(got)+n]
+		if out == sys.Again {
+			out = sys.OK
+		}
+	}
+	if !bytes.Equal(got, b) || out != o {
+		w.t.Fatalf("read %q, %v, want %q, %v", got, out, b, o)
+	}
+}
+
+func (w *world) wantWrite(s sys.Socket, o sys.Outcome) {
+	w.t.Helper()
+	if n, got := w.k.Write(s, words); got != o || n != 0 {
+		w.t.Fatalf("write: %d, %v, want %v", n, got, o)
+	}
+}
+
+func (w *world) write(s sys.Socket, b []byte) {
+	w.t.Helper()
+	if n, o := w.k.Write(s, b); n != len(b) || o != sys.OK {
+		w.t.Fatalf("wrote %d of %d, %v", n, len(b), o)
+	}
+}
+
+// stuff writes until the peer, which does not read, lets nothing more in.
+func (w *world) stuff(s sys.Socket) (written int) {
+	b := make([]byte, 1<<16)
+	for {
+		n, o := w.k.Write(s, b)
+		written += n
+		if o == sys.OK {
+			continue
+		}
+		w.want(o, sys.Again)
+		delete(w.ready, s)
+		for until := time.Now().Add(silence); time.Now().Before(until) && w.ready[s] == 0; {
+			w.turn()
+		}
+		if w.ready[s] == 0 {
+			return written
+		}
+	}
+}
+
+// acked waits until the peer's kernel has everything.
+func (w *world) acked(s sys.Socket) {
+	w.t.Helper()
+	for until := time.Now().Add(patience); w.k.Unacked(s) > 0; w.turn() {
+		if time.Now().After(until) {
+			w.t.Fatalf("%d bytes were never acknowledged", w.k.Unacked(s))
+		}
+	}
+}
+
+func (w *world) dial() peer {
+	p := w.dialTo(w.at)
+	if p == nil {
+		w.t.Fatal("refused")
+	}
+	return p
+}
+
+// accepted is a connection from a client, and its newcomer's Out already seen.
+func (w *world) accepted() (sys.Socket, peer) {
+	w.t.Helper()
+	p := w.dial()
+	w.await(w.l, sys.In)
+	s, _, o := w.k.Accept(w.l)
+	w.want(o, sys.OK)
+	w.await(s, sys.Out)
+	return s, p
+}
+
+// connected is a connection to a server.
+func (w *world) connected() (sys.Socket, peer) {
+	w.t.Helper()
+	s, o := w.k.Connect(w.server())
+	w.want(o, sys.Again, sys.OK)
+	w.await(s, sys.Out)
+	w.connects(s, sys.OK)
+	return s, w.taken()
+}
+
+func (w *world) connects(s sys.Socket, want sys.Outcome) sys.Outcome {
+	w.t.Helper()
+	o, err := w.k.Connected(s)
+	if o != want || (err == nil) != (want == sys.OK) {
+		w.t.Fatalf("connected: %v, %v, want %v", o, err, want)
+	}
+	if err != nil && err.Error() != "connection refused" {
+		w.t.Errorf("refused because of %q", err)
+	}
+	return o
+}
+
+func (w *world) pipe() sys.Pipe {
+	p, ok := w.k.Pipe()
+	if !ok && runtime.GOOS == "darwin" {
+		w.t.Skip("there are no pipes on macOS")
+	}
+	if !ok {
+		w.t.Fatal("no pipe was lent")
+	}
+	return p
+}
+
+func (w *world) fill(p sys.Pipe, from sys.Socket, n int) {
+	w.t.Helper()
+	for n > 0 {
+		m, o := w.k.Fill(p, from, n)
+		w.want(o, sys.OK)
+		n -= m
+	}
+}
+
+func (w *world) drain(p sys.Pipe, to sys.Socket, n int) {
+	w.t.Helper()
+	for n > 0 {
+		m, o := w.k.Drain(p, to, n)
+		w.want(o, sys.OK)
+		n -= m
+	}
+}
+
+// The simulated stage.
+
+type simStage struct {
+	t   *testing.T
+	n   *simnet.Net
+	k   sys.Kernel
+	srv *simnet.Server
+}
+
+func simWorld(t *testing.T) *world {
+	n := simnet.New(1, simnet.Options{BufferMin: 1 << 16, BufferMax: 1 << 16, HugeOneIn: -1,
+		PipeSizeMin: 1 << 16, PipeSizeMax: 1 << 16, LateOneIn: -1, SpuriousOneIn: -1})
+	k := n.Kernel()
+	return newWorld(t, k, &simStage{t, n, k, n.Serve(loopback)})
+}
+
+func (s *simStage) another() sys.Kernel    { return s.n.Kernel() }
+func (s *simStage) flow()                  { s.n.Flow() }
+func (s *simStage) pass(d time.Duration)   { s.n.Advance(d) }
+func (s *simStage) pause() time.Duration   { return 0 }
+func (s *simStage) server() netip.AddrPort { return s.srv.Addr() }
+func (s *simStage) nobody() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:9") }
+func (s *simStage) leaks() []string        { return s.n.Leaks() }
+
+func (s *simStage) dialTo(at netip.AddrPort) peer {
+	p := s.n.Dial(at)
+	s.n.Flow()
+	if p.Refused() {
+		return nil
+	}
+	return &simPeer{s, p}
+}
+
+func (s *simStage) taken() peer {
+	s.n.Flow()
+	return &simPeer{s, s.srv.Accept()}
+}
+
+type simPeer struct {
+	s *simStage
+	p *simnet.Peer
+}
+
+func (p *simPeer) addr() netip.AddrPort { return p.p.Addr() }
+func (p *simPeer) closeWrite()          { p.p.CloseWrite() }
+func (p *simPeer) close()               { p.p.Close() }
+func (p *simPeer) reset()               { p.p.Reset() }
+func (p *simPeer) delivered()           { p.s.n.Flow() }
+
+func (p *simPeer) send(b []byte) {
+	if n := p.p.Send(b); n != len(b) {
+		p.s.t.Fatalf("sent %d of %d", n, len(b))
+	}
+}
+
+func (p *simPeer) read(most int) []byte {
+	p.s.n.Flow()
+	return p.p.Read(most)
+}
+
+func (p *simPeer) wantRead(b []byte) {
+	p.s.t.Helper()
+	if got := p.read(len(b)); !bytes.Equal(got, b) {
+		p.s.t.Fatalf("the peer read %q, want %q", got, b)
+	}
+}
+
+func (p *simPeer) drain() (all []byte, end simnet.End) {
+	for p.p.End() == simnet.Open {
+		b := p.read(1 << 20)
+		if all = append(all, b...); len(b) == 0 && p.p.End() == simnet.Open {
+			p.s.t.Fatalf("after %d bytes there is no end", len(all))
+		}
+	}
+	return all, p.p.End()
+}
+
+func (p *simPeer) want(rest []byte, end simnet.End) {
+	p.s.t.Helper()
+	if got, e := p.drain(); !bytes.Equal(got, rest) || e != end {
+		p.s.t.Fatalf("the peer got %q, %v, want %q, %v", got, e, rest, end)
+	}
+}
+
+// The real stage. What the kernel under test closes takes effect at its next
+// Wait, so a peer that waits for an end has the world turn.
+
+type realStage struct {
+	w   *world
+	srv *net.TCPListener
+}
+
+func realWorld(t *testing.T) *world {
+	k, err := sys.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := &realStage{}
+	if st.srv, err = net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.srv.Close() })
+	st.w = newWorld(t, k, st)
+	return st.w
+}
+
+func (s *realStage) another() sys.Kernel {
+	k, err := sys.New()
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	return k
+}
+func (s *realStage) flow()                  {}
+func (s *realStage) pass(time.Duration)     {}
+func (s *realStage) pause() time.Duration   { return time.Millisecond }
+func (s *realStage) server() netip.AddrPort { return addrPort(s.srv.Addr()) }
+func (s *realStage) leaks() []string        { return nil }
+
+func (s *realStage) nobody() netip.AddrPort {
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	defer l.Close()
+	return addrPort(l.Addr())
+}
+
+func (s *realStage) dialTo(at netip.AddrPort) peer {
+	c, err := net.DialTCP("tcp4", nil, net.TCPAddrFromAddrPort(at))
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil
+	}
+	return s.peer(c, err)
+}
+
+func (s *realStage) taken() peer {
+	s.srv.SetDeadline(time.Now().Add(patience))
+	c, err := s.srv.AcceptTCP()
+	return s.peer(c, err)
+}
+
+func (s *realStage) peer(c *net.TCPConn, err error) peer {
+	s.w.t.Helper()
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	s.w.t.Cleanup(func() { c.Close() })
+	return &realPeer{s.w, c}
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	at := a.(*net.TCPAddr).AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+}
+
+type realPeer struct {
+	w *world
+	c *net.TCPConn
+}
+
+func (p *realPeer) addr() netip.AddrPort { return addrPort(p.c.LocalAddr()) }
+func (p *realPeer) closeWrite()          { p.c.CloseWrite() }
+func (p *realPeer) close()               { p.c.Close() }
+
+func (p *realPeer) reset() {
+	p.c.SetLinger(0)
+	p.c.Close()
+}
+
+func (p *realPeer) send(b []byte) {
+	if n, err := p.c.Write(b); n != len(b) {
+		p.w.t.Fatalf("sent %d of %d: %v", n, len(b), err)
+	}
+}
+
+func (p *realPeer) delivered() {
+	p.w.t.Helper()
+	time.Sleep(5 * time.Millisecond) // loopback delivers within the write; this is for other systems
+}
+
+func (p *realPeer) read(most int) []byte {
+	p.w.t.Helper()
+	b := make([]byte, most)
+	p.c.SetReadDeadline(time.Now().Add(patience))
+	n, err := p.c.Read(b)
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	return b[:n]
+}
+
+func (p *realPeer) wantRead(b []byte) {
+	p.w.t.Helper()
+	got := make([]byte, len(b))
+	p.c.SetReadDeadline(time.Now().Add(patience))
+	if n, err := io.ReadFull(p.c, got); err != nil || !bytes.Equal(got, b) {
+		p.w.t.Fatalf("the peer read %q, %v, want %q", got[:n], err, b)
+	}
+}
+
+func (p *realPeer) drain() (all []byte, end simnet.End) {
+	p.w.t.Helper()
+	b := make([]byte, 1<<16)
+	for until := time.Now().Add(patience); time.Now().Before(until); {
+		p.w.turn()
+		p.c.SetReadDeadline(time.Now().Add(time.Millisecond))
+		n, err := p.c.Read(b)
+		all = append(all, b[:n]...)
+		switch {
+		case err == nil || errors.Is(err, syscall.EAGAIN) || isTimeout(err):
+		case err == io.EOF:
+			return all, simnet.FIN
+		case errors.Is(err, syscall.ECONNRESET):
+			return all, simnet.RST
+		default:
+			p.w.t.Fatal(err)
+		}
+	}
+	p.w.t.Fatalf("after %d bytes there is no end", len(all))
+	return nil, simnet.Open
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}
+
+func (p *realPeer) want(rest []byte, end simnet.End) {
+	p.w.t.Helper()
+	if got, e := p.drain(); !bytes.Equal(got, rest) || e != end {
+		p.w.t.Fatalf("the peer got %q, %v, want %q, %v", got, e, rest, end)
+	}
+}
