@@ -4,7 +4,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /crimp ./cmd/crimp
+RUN CGO_ENABLED=0 go build -ldflags='-s -w' -o /crimp ./cmd/crimp
 
 FROM scratch
 LABEL org.opencontainers.image.title="crimp" \

@@ -33,7 +33,7 @@ tools:
 	@.ci/tools
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o crimp ./cmd/crimp
+	CGO_ENABLED=0 $(GO) build -ldflags='-s -w' -o crimp ./cmd/crimp
 
 # Each simulated world is made from one seed, which a failure prints.
 soak:

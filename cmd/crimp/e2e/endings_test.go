@@ -113,9 +113,7 @@ func TestOnDialError(t *testing.T) {
 					addr = r.Listen
 				}
 			}
-			r := dial(t, addr)
-			_, _ = io.WriteString(r, ask("/")) // the reset may be there already
-			got, how := r.rest()
+			got, how := visit(t, addr, ask("/"))
 			if how != c.ends {
 				t.Errorf("ended with %s, expected %s", how, c.ends)
 			}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"os"
 	"os/exec"
@@ -41,6 +42,7 @@ func TestMain(m *testing.M) {
 		if said, err := build.CombinedOutput(); err != nil {
 			buildErr = fmt.Errorf("crimp does not build: %w\n%s", err, said)
 		}
+		log.SetOutput(io.Discard) // net/http's client remarks on surplus bytes there
 		return m.Run()
 	}())
 }

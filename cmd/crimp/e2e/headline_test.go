@@ -80,6 +80,7 @@ func TestHeadlineCuts(t *testing.T) {
 		t.Run(fmt.Sprint(c.fault, c.params), func(t *testing.T) {
 			r := b.warm(t)
 			b.arm("web", params{"name": "rule", "fault": c.fault, "params": c.params})
+			defer b.disarm("web", "rule")
 			r.send(ask("/next")).restIs(c.want, c.ends)
 			b.disarm("web", "rule")
 			b.warm(t).send(ask("/again")).expect(b.full)
@@ -106,7 +107,7 @@ func TestCutsOfAStream(t *testing.T) {
 		{"reset", params{"at": "byte:70000"}, 70000, rst},
 	} {
 		b.arm("raw", params{"name": "rule", "fault": c.fault, "params": c.params})
-		got, how := dial(t, b.routes["raw"]).rest()
+		got, how := visit(t, b.routes["raw"], "")
 		if got != pattern(c.bytes) || how != c.ends {
 			t.Errorf("%s %v: %s, then %s", c.fault, c.params, clip([]byte(got)), how)
 		}

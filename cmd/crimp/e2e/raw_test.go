@@ -36,6 +36,23 @@ func dial(t testing.TB, addr string) *raw {
 	return &raw{t, c.(*net.TCPConn)}
 }
 
+// visit connects, says something and reads to the end. A reset may come so soon
+// that Go calls the connect itself failed: that is a reset all the same.
+func visit(t testing.TB, addr, say string) (string, end) {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", addr, patience)
+	if errors.Is(err, syscall.ECONNRESET) {
+		return "", rst
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	_, _ = io.WriteString(c, say)
+	return (&raw{t, c.(*net.TCPConn)}).rest()
+}
+
 func (r *raw) send(s string) *raw {
 	r.t.Helper()
 	if _, err := io.WriteString(r, s); err != nil {
@@ -173,12 +190,6 @@ func (o *origin) received() string {
 		all.Write(b.Bytes())
 	}
 	return all.String()
-}
-
-func (o *origin) connections() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.seen)
 }
 
 type lockedWriter struct {

@@ -20,10 +20,10 @@ func TestWaitFindsWhatFiredBefore(t *testing.T) {
 	body := pattern(1024)
 	b := newBench(t, body)
 	r := b.warm(t)
-	b.arm("web", params{"fault": "truncate"})
+	b.arm("web", params{"fault": "truncate", "params": params{"end": "rst"}})
 	r.send(ask("/now"))
 	half := b.full[:len(b.full)-512]
-	r.restIs(half, fin)
+	r.restIs(half, rst)
 
 	var w waited
 	b.must("wait", params{"type": "fault.fired", "rule": "truncate"}, &w)
@@ -37,18 +37,19 @@ func TestWaitFindsWhatFiredBefore(t *testing.T) {
 	stream := float64(len(b.full) + len(half))
 	for name, want := range map[string]any{
 		"direction": "downstream", "offset": stream, "message_offset": float64(len(half)),
-		"at": "body:512", "end": "fin", "bytes": stream,
+		"at": "body:512", "end": "rst", "bytes": stream,
 	} {
 		if e.Data[name] != want {
 			t.Errorf("fault.fired says %s = %v, expected %v", name, e.Data[name], want)
 		}
 	}
-	// What went out was acknowledged: it was all read above.
+	// A reset waits for what was said before it.
 	if e.Data["acked"] != stream {
 		t.Errorf("acked = %v, expected %v", e.Data["acked"], stream)
 	}
 
 	// From now on, nothing fired: the time-out says how far it got and what nearly matched.
+	b.disarm("web", "truncate")
 	b.arm("web", params{"fault": "truncate", "match": params{"path": "/api/*"}, "name": "api"})
 	b.warm(t).send(ask("/apis/x")).expect(b.full)
 	err := b.call("wait", params{"type": "fault.fired", "rule": "api", "count": 3, "timeout": "50ms"}, nil)
