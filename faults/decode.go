@@ -219,7 +219,7 @@ func (n *node) decodeList(v reflect.Value, field string) *Error {
 
 // decodeScalar reads bools, numbers and plain strings.
 func (n *node) decodeScalar(v reflect.Value, field string, lenient bool) *Error {
-	numeric := n.kind == numberNode || lenient && n.kind == stringNode
+	numeric := n.kind == numberNode || lenient && n.kind == stringNode && strings.Trim(n.text, "0123456789+-.eE") == ""
 	switch {
 	case v.Kind() == reflect.String && (n.kind == stringNode || lenient && (n.kind == numberNode || n.kind == boolNode)):
 		v.SetString(n.scalarText())

@@ -47,6 +47,8 @@ func TestParamsRefused(t *testing.T) {
 		{"share", "60%", "params.share: expected at most 50%, got 60%"},
 		{"need", "ten", `params.need: expected a whole number, got string "ten"`},
 		{"need", 1.5, "params.need: expected a whole number, got number 1.5"},
+		{"need", "0x10", `params.need: expected a whole number, got string "0x10"`},
+		{"ratio", "0x1p-2", "params.ratio: expected a number"},
 		{"need", -6, "params.need: expected -5 to 100, got -6"},
 		{"mode", "quarter", `params.mode: expected one of plain, half_way, got "quarter"`},
 		{"at", "bodi:3", `params.at: unknown position "bodi:3"; did you mean "body:3"?`},

@@ -124,6 +124,9 @@ func TestEveryFaultIsExplained(t *testing.T) {
 			if p.Help == "" || p.Type == "" || !p.Required && p.Default == nil {
 				t.Errorf("%+v", p)
 			}
+			if f.PresetOf == nil && p.Enum != nil && !p.Required && p.Default != p.Enum[0] {
+				t.Errorf("%s: the first value listed is not the default %v", p.Name, p.Default)
+			}
 		}
 		if f.PresetOf != nil && !strings.HasPrefix(f.Is, *f.PresetOf) {
 			t.Errorf("a preset of %s is %q", *f.PresetOf, f.Is)

@@ -106,3 +106,21 @@ func TestValidName(t *testing.T) {
 		}
 	}
 }
+
+// A preset is written by us: what is wrong in one is found when it is first used.
+func TestPresetsThatPanic(t *testing.T) {
+	for says, f := range map[string]func(){
+		"preset p: match": func() { (&Preset{Name: "p", Match: `{"pth":"/"}`}).filters() },
+		"preset p: gate":  func() { (&Preset{Name: "p", Gate: `{"time":1}`}).filters() },
+		"parameters":      func() { laidUnder(`{"a":`, nil) },
+	} {
+		func() {
+			defer func() {
+				if got, _ := recover().(string); !strings.Contains(got, says) {
+					t.Errorf("want a panic that says %q, got %q", says, got)
+				}
+			}()
+			f()
+		}()
+	}
+}
