@@ -44,5 +44,8 @@ func play(t *testing.T, rules []faults.Rule, script string) {
 		if err := Run(rules, script, Random(seed)); err != nil {
 			t.Fatalf("cut by seed %d: %v", seed, err)
 		}
+		if err := Run(rules, script, Spliced(seed)); err != nil {
+			t.Fatalf("spliced, seed %d: %v", seed, err)
+		}
 	}
 }

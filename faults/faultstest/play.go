@@ -27,7 +27,8 @@ import (
 )
 
 // Cut says how a play's input lines are cut into reads: it returns the size of
-// the next one, at most n.
+// the next one, at most n; below 0 to have that many go by unseen where the
+// engine lets them.
 type Cut func(n int) int
 
 // Whole gives each line in one read, Bytewise a byte at a time.
@@ -40,10 +41,28 @@ func Random(seed uint64) Cut {
 	return func(n int) int { return 1 + r.IntN(n) }
 }
 
+// Spliced cuts at places drawn from seed and lets bytes go by unseen wherever the
+// engine lets them, as a session does that splices.
+func Spliced(seed uint64) Cut {
+	r := rand.New(rand.NewPCG(seed, seed))
+	return func(n int) int { return -1 - r.IntN(n) }
+}
+
 // Run plays a script with the rules on an http route and says where it was not
 // followed, nil if it was.
 func Run(rules []faults.Rule, script string, cut Cut) error {
+	_, err := Tell(rules, script, cut)
+	return err
+}
+
+// Tell is Run, and what the engine told the journal meanwhile, a line a note.
+func Tell(rules []faults.Rule, script string, cut Cut) ([]string, error) {
 	p := &player{cut: cut, rules: rules, now: time.Unix(1_700_000_000, 0)}
+	err := p.play(script)
+	return p.told, err
+}
+
+func (p *player) play(script string) error {
 	armed := true
 	lines := strings.Split(strings.TrimSpace(script), "\n")
 	for _, line := range lines {
@@ -71,16 +90,18 @@ func Run(rules []faults.Rule, script string, cut Cut) error {
 }
 
 type player struct {
-	e     *faults.Engine
-	now   time.Time
-	cut   Cut
-	rules []faults.Rule
-	plan  *faults.Plan
-	in    [2]unread
-	out   [2][]byte   // bytes by direction, not yet said by the play
-	ends  [2][]string // endings likewise
-	log   []string
-	Notes []faults.Note
+	e       *faults.Engine
+	now     time.Time
+	cut     Cut
+	rules   []faults.Rule
+	plan    *faults.Plan
+	in      [2]unread
+	out     [2][]byte   // bytes by direction, not yet said by the play
+	ends    [2][]string // endings likewise
+	log     []string
+	told    []string
+	fired   []int64 // where in the stream rules fired
+	firedBy []string
 }
 
 func (p *player) compile(armed bool) (*faults.Plan, error) {
@@ -190,17 +211,31 @@ func (p *player) read() {
 				p.act(faults.Input{Kind: faults.InHangup, Dir: dir})
 			case hold:
 			case len(q.bytes) > 0:
-				n := p.cut(len(q.bytes))
-				b := append([]byte(nil), q.bytes[:n]...)
-				q.bytes = q.bytes[n:]
 				more = true
-				p.act(faults.Input{Kind: faults.InBytes, Dir: dir, Data: b})
+				p.take(dir, p.cut(len(q.bytes)))
 			case q.fin:
 				q.fin = false
 				p.act(faults.Input{Kind: faults.InEOF, Dir: dir})
 			}
 		}
 	}
+}
+
+// take reads n of the bytes that wait, or lets -n of them go by unseen.
+func (p *player) take(d wire.Direction, n int) {
+	q, demand := &p.in[d], p.e.Demand(d)
+	splice := n < 0 && demand.Mode == faults.Splice
+	if n = max(n, -n); splice {
+		n = int(min(int64(n), demand.N))
+	}
+	b := append([]byte(nil), q.bytes[:n]...)
+	q.bytes = q.bytes[n:]
+	if splice {
+		p.out[d] = append(p.out[d], b...)
+		p.act(faults.Input{Kind: faults.InSkipped, Dir: d, N: int64(n)})
+		return
+	}
+	p.act(faults.Input{Kind: faults.InBytes, Dir: d, Data: b})
 }
 
 func (p *player) expect(d wire.Direction, text string) error {
@@ -253,11 +288,34 @@ func (p *player) act(in faults.Input) {
 		case faults.OpReset:
 			p.ended(a.Dir, "RST")
 		case faults.OpNote:
-			p.Notes = append(p.Notes, *a.Note)
+			p.tell(a.Note)
+		}
+		if a.Op != faults.OpNote && a.Note != nil {
+			p.tell(a.Note)
 		}
 	}
 	for i := range in.Data {
 		in.Data[i] = '#'
+	}
+}
+
+// tell keeps a note in words: what it points to is gone with the next Step.
+func (p *player) tell(n *faults.Note) {
+	x := n.Exchange
+	switch n.Kind {
+	case faults.NoteFired:
+		p.fired, p.firedBy = append(p.fired, n.Off), append(p.firedBy, n.Rule.Name())
+		p.told = append(p.told, strings.TrimSpace(fmt.Sprintf("fired %s %v byte %d, message %d, %v, body %d, after %d %v", n.Rule.Name(), n.Dir, n.Off, n.Pos, n.Part, n.Body, n.Bytes, n.End)))
+	case faults.NoteMissed:
+		p.told = append(p.told, fmt.Sprintf("missed %s %s", n.Rule.Name(), n.Text))
+	case faults.NoteSpent:
+		p.told = append(p.told, "spent "+n.Rule.Name())
+	case faults.NoteExchangeStarted:
+		p.told = append(p.told, fmt.Sprintf("started %d %s %s", x.N, x.Head.Method(), x.Head.Target()))
+	case faults.NoteExchangeFinished:
+		p.told = append(p.told, fmt.Sprintf("finished %d %d, %d of %d, request %v, %s %v %v", x.N, x.Status, x.Sent, x.Declared, x.Said, x.Outcome, x.End, x.Odd))
+	default:
+		p.told = append(p.told, n.Text)
 	}
 }
 

@@ -55,7 +55,11 @@ func TestUnmatchedTrafficIsUntouched(t *testing.T) {
 	for _, rule := range everyRule(t) {
 		rule.Match = faults.Match{Direction: rule.Match.Direction, Path: "/elsewhere"}
 		for seed := range uint64(20) {
-			tr := NewTraffic(compile(t, nil, rule), 1, Random(seed), seed, 8)
+			cut := Random(seed)
+			if seed%3 == 0 {
+				cut = Spliced(seed)
+			}
+			tr := NewTraffic(compile(t, nil, rule), 1, cut, seed, 8)
 			tr.Pipelined = seed%2 == 0
 			tr.Run()
 			tr.Pass(time.Hour)
@@ -84,7 +88,11 @@ func TestDisarmAnywhere(t *testing.T) {
 		for seed := range uint64(60) {
 			r := rand.New(rand.NewPCG(seed, 3))
 			off := compile(t, nil)
-			tr := NewTraffic(off, 1, Random(seed), seed, 6)
+			cut := Random(seed)
+			if seed%3 == 0 {
+				cut = Spliced(seed)
+			}
+			tr := NewTraffic(off, 1, cut, seed, 6)
 			for range r.IntN(8) {
 				tr.Turn()
 			}
@@ -129,9 +137,9 @@ func TestSameSeedSameFaults(t *testing.T) {
 		for session := range uint64(20) {
 			tr := NewTraffic(plan, session, cut, session, 20)
 			tr.Run()
-			for _, n := range tr.Notes {
-				if n.Kind == faults.NoteFired && n.Rule.Name() == "x" {
-					fired = append(fired, session<<32|uint64(n.Off))
+			for i, off := range tr.fired {
+				if tr.firedBy[i] == "x" {
+					fired = append(fired, session<<32|uint64(off))
 				}
 			}
 		}

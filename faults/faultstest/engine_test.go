@@ -1,0 +1,160 @@
+package faultstest
+
+import (
+	"encoding/json"
+	"testing"
+
+	"crimp/faults"
+)
+
+// TestPlays tells what the engine itself promises, whatever the kind.
+func TestPlays(t *testing.T) {
+	for _, tt := range []struct{ name, rules, play string }{
+		{"nothing armed: bytes, half-close and both FINs pass as they came", `[]`, `
+c> GET / HTTP/1.0\r\n\r\n
+>s GET / HTTP/1.0\r\n\r\n
+c> FIN
+>s FIN
+s> HTTP/1.0 200 OK\r\n\r\nuntil close
+>c HTTP/1.0 200 OK\r\n\r\nuntil close
+s> FIN
+>c FIN`},
+		{"nothing armed: a RST passes as a RST", `[]`, `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+s> HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc
+>c HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc
+s> RST
+>c RST`},
+		{"garbage is carried, not judged", `[{"fault":"truncate"}]`, `
+c> \x16\x03\x01 not HTTP
+>s \x16\x03\x01 not HTTP
+s> \x15\x03
+>c \x15\x03`},
+		{"delays of several rules add up", `[{"name":"a","fault":"latency","params":{"delay":"50ms"}},{"name":"b","fault":"latency","params":{"delay":"30ms"}}]`, `
+s> hello
++79ms
++1ms
+>c hello`},
+		{"a rule armed in mid-message waits for the next message", `[{"fault":"truncate"}]`, `
+disarm
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+s> HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na
+>c HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na
+arm
+s> bcd
+>c bcd
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+s> HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd
+>c HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab
+>c FIN
+>s CLOSE`},
+		{"a message whose head is still held is a new one to a new plan", `[{"fault":"stall","params":{"at":"head_end"},"match":{"status":"5xx"}}]`, `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+s> HTTP/1.1 50
+disarm
+>c HTTP/1.1 50
+s> 3 No\r\n\r\n
+>c 3 No\r\n\r\n`},
+		{"an undecided head is held for a second at most", `[{"fault":"stall","params":{"at":"start"},"match":{"status":"5xx"}}]`, `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+s> HTTP/1.1 50
++999ms
++1ms
+>c HTTP/1.1 50
+s> 3 No\r\nContent-Length: 0\r\n\r\n
+>c 3 No\r\nContent-Length: 0\r\n\r\n`},
+		{"a response rule means the final response", `[{"fault":"empty-reply"}]`, `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+s> HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n
+>c HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n
+>c FIN
+>s CLOSE`},
+		{"unless the match asks for a 1xx", `[{"fault":"cut","params":{"at":"start"},"match":{"status":"1xx"}}]`, `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+s> HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n
+>c FIN
+>s CLOSE`},
+		{"status, path and header together", `[{"fault":"empty-reply","match":{"status":"5xx","path":"/api/*","header":{"X-Test":"42"}}}]`, `
+c> GET /api/a HTTP/1.1\r\nX-Test: 42\r\n\r\n
+>s GET /api/a HTTP/1.1\r\nX-Test: 42\r\n\r\n
+s> HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n
+>c HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n
+c> GET /api/b HTTP/1.1\r\nX-Test: 43\r\n\r\n
+>s GET /api/b HTTP/1.1\r\nX-Test: 43\r\n\r\n
+s> HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n
+>c HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n
+c> GET /api/c HTTP/1.1\r\nX-Test: 42\r\n\r\n
+>s GET /api/c HTTP/1.1\r\nX-Test: 42\r\n\r\n
+s> HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n
+>c FIN
+>s CLOSE`},
+		{"the gate: skip one, then twice", `[{"fault":"surplus","gate":{"skip":1,"times":2}}]`, `
+s> HTTP/1.1 204 a\r\n\r\nHTTP/1.1 204 b\r\n\r\nHTTP/1.1 204 c\r\n\r\nHTTP/1.1 204 d\r\n\r\n
+>c HTTP/1.1 204 a\r\n\r\nHTTP/1.1 204 b\r\n\r\nsurplus!HTTP/1.1 204 c\r\n\r\nsurplus!HTTP/1.1 204 d\r\n\r\n`},
+		{"a preset's match is laid under: stale-reuse leaves the first exchange alone", `[{"fault":"stale-reuse"}]`, `
+c> GET /1 HTTP/1.1\r\n\r\n
+>s GET /1 HTTP/1.1\r\n\r\n
+s> HTTP/1.1 204 No Content\r\n\r\n
+>c HTTP/1.1 204 No Content\r\n\r\n
+c> GET /2 HTTP/1.1\r\n\r\n
+>s GET /2 HTTP/1.1\r\n\r\n
+s> HTTP/1.1 204 No Content\r\n\r\n
+>c FIN
+>s CLOSE`},
+		{"a server's reset goes the way of its bytes", `[{"fault":"latency","params":{"delay":"50ms"}}]`, `
+s> hello
+s> RST
++50ms
+>c hello
+>c RST`},
+		{"the client's reset discards what was meant for it, and passes", `[{"fault":"stall"}]`, `
+s> hello
+c> RST
+>s RST`},
+		{"rules act in their order: what an earlier one inserts, a later one's position does not count", `[{"name":"a","fault":"inject","params":{"at":"body:1","bytes":"text:XX"}},{"name":"b","fault":"cut","params":{"at":"body:2"}}]`, `
+s> HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd
+>c HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\naXXb
+>c FIN
+>s CLOSE`},
+		{"a cut response lets earlier pipelined answers out whole", `[{"fault":"truncate","match":{"path":"/2"}}]`, `
+c> GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n
+>s GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n
+s> HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno
+>c HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nn
+>c FIN
+>s CLOSE`},
+		{"a message rule has no place in an answer to HEAD", `[{"fault":"truncate"}]`, `
+c> HEAD / HTTP/1.1\r\n\r\n
+>s HEAD / HTTP/1.1\r\n\r\n
+s> HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n
+>c HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n`},
+		{"but its declared length can be changed", `[{"fault":"length-mismatch"}]`, `
+c> HEAD / HTTP/1.1\r\n\r\n
+>s HEAD / HTTP/1.1\r\n\r\n
+s> HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n
+>c HTTP/1.1 200 OK\r\nContent-Length: 110\r\n\r\n`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var raws []json.RawMessage
+			if err := json.Unmarshal([]byte(tt.rules), &raws); err != nil {
+				t.Fatal(err)
+			}
+			var rules []faults.Rule
+			for _, raw := range raws {
+				rule, err := faults.DecodeRule(raw, "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				rules = append(rules, rule)
+			}
+			play(t, rules, tt.play)
+		})
+	}
+}

@@ -1,0 +1,76 @@
+package faultstest
+
+import (
+	"strings"
+	"testing"
+
+	"crimp/faults"
+)
+
+// TestNotes: every fault that fired says where, every exchange says how it ended.
+func TestNotes(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		rule faults.Rule
+		play string
+		want string
+	}{
+		{"a cut", faults.Rule{Name: "t", Fault: "truncate", Armed: true}, `
+c> GET /a HTTP/1.1\r\n\r\n
+>s GET /a HTTP/1.1\r\n\r\n
+s> HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef
+>c HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc
+>c FIN
+>s CLOSE`, `
+started 1 GET /a
+fired t downstream byte 41, message 41, body, body 3, after 41 fin
+finished 1 200, 3 of 6, request whole, cut fin []`},
+		{"a stall, and what it held", faults.Rule{Name: "s", Fault: "stall-body", Armed: true}, `
+c> GET /a HTTP/1.1\r\n\r\n
+>s GET /a HTTP/1.1\r\n\r\n
+s> HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab
+>c HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na
+disarm
+>c b`, `
+started 1 GET /a
+fired s downstream byte 39, message 39, body, body 1, after 39 stall
+finished 1 200, 2 of 2, request whole, ok  []`},
+		{"a gate that is spent, a message without the place", faults.Rule{Name: "x", Fault: "surplus", Armed: true, Params: map[string]any{"at": "body:1"}, Gate: faults.Gate{Times: 1}}, `
+s> HTTP/1.1 204 a\r\n\r\nHTTP/1.1 200 b\r\nContent-Length: 1\r\n\r\n.
+>c HTTP/1.1 204 a\r\n\r\nHTTP/1.1 200 b\r\nContent-Length: 1\r\n\r\n.surplus!`, `
+missed x position
+spent x
+fired x downstream byte 56, message 38, body, body 1, after 56`},
+		{"a reset, with a request half said", faults.Rule{Name: "x", Fault: "surplus"}, `
+c> POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\na
+>s POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\na
+s> RST
+>c RST`, `
+started 1 POST /a
+finished 1 0, 0 of -1, request part, rst rst []`},
+		{"what a client does wrong", faults.Rule{Name: "x", Fault: "surplus", Match: faults.Match{Path: "/none"}}, `
+c> GET /1 HTTP/1.1\r\nConnection: close\r\n\r\n
+c> POST /2 HTTP/1.1\r\nContent-Length: 0\r\n\r\n
+>s GET /1 HTTP/1.1\r\nConnection: close\r\n\r\nPOST /2 HTTP/1.1\r\nContent-Length: 0\r\n\r\n
+s> HTTP/1.1 204 No Content\r\n\r\n
+s> FIN
+>c HTTP/1.1 204 No Content\r\n\r\n
+>c FIN`, `
+started 1 GET /1
+started 2 POST /2
+finished 1 204, 0 of -1, request whole, ok  []
+finished 2 0, 0 of -1, request whole, cut fin [non-idempotent request in a pipe pipelined before persistence was known request after Connection: close]`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for name, cut := range map[string]Cut{"whole": Whole, "byte by byte": Bytewise, "at random": Random(9), "spliced": Spliced(9)} {
+				told, err := Tell([]faults.Rule{tt.rule}, tt.play, cut)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				if got, want := strings.Join(told, "\n"), strings.TrimSpace(tt.want); got != want {
+					t.Fatalf("%s: told\n%s\nwant\n%s", name, got, want)
+				}
+			}
+		})
+	}
+}
