@@ -32,7 +32,7 @@ type conn struct {
 
 	subs    map[int64]*subscription
 	lastSub int64
-	leases  map[ruleKey]leaseEnd
+	leases  map[ruleKey]lease
 	joined  bool
 }
 
@@ -48,7 +48,7 @@ func (c *conn) who() string {
 // everything it started has ended and its leases are over.
 func (s *Server) serve(ws *websocket.Conn) {
 	c := &conn{srv: s, stream: newStream(ws), id: "c" + strconv.FormatInt(s.lastConn.Add(1), 10), remote: ws.RemoteAddr().String(),
-		subs: map[int64]*subscription{}, leases: map[ruleKey]leaseEnd{}}
+		subs: map[int64]*subscription{}, leases: map[ruleKey]lease{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	defer c.cancel()
 	if full := s.enter(c); full != "" {

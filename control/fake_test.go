@@ -21,7 +21,6 @@ type fakeBox struct {
 	watches map[*fakeWatch]struct{}
 	acted   []string
 	opened  int // watches ever
-	explode bool
 }
 
 func newFakeBox(routes ...string) *fakeBox {
@@ -50,10 +49,11 @@ func (b *fakeBox) State() middlebox.State {
 func (b *fakeBox) Stats() middlebox.Stats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.explode {
-		panic("planted")
+	var s middlebox.Stats
+	for _, r := range b.routes {
+		s.Routes = append(s.Routes, middlebox.RouteStats{Route: r.Name, Sessions: r.Sessions, Bytes: r.Bytes, Exchanges: r.Exchanges})
 	}
-	return fakeStats(b.routes)
+	return s
 }
 
 func (b *fakeBox) route(name string) (*middlebox.RouteState, error) {
@@ -101,6 +101,9 @@ func (b *fakeBox) Emit(e middlebox.Event) int64 {
 func (b *fakeBox) SetRoute(r middlebox.Route, c middlebox.Change) (middlebox.RouteState, int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if r.Name == "" {
+		return middlebox.RouteState{}, 0, faults.Errorf(faults.Invalid, "route.name", "expected a name")
+	}
 	have, err := b.route(r.Name)
 	if err != nil {
 		b.routes = append(b.routes, middlebox.RouteState{Name: r.Name})
@@ -171,8 +174,16 @@ func (b *fakeBox) Arm(route, name string, armed bool, c middlebox.Change) (middl
 	if err != nil {
 		return middlebox.Changed{}, err
 	}
-	rule := r.Rules[i].Rule
+	s := r.Rules[i]
+	rule := s.Rule
 	rule.Armed = armed
+	c.Lease = s.Lease // as the box does: an arming leaves the lease, and extends a ttl only if told
+	if armed && s.Armed && c.Expiry == nil {
+		c.Expiry = s.Expires
+	}
+	if !armed {
+		c.Expiry = nil
+	}
 	return b.changed(r, i, rule, c, "rule.disarmed")
 }
 
@@ -288,7 +299,7 @@ func (b *fakeBox) Since(f middlebox.Filter) (int64, error) {
 	case "armed":
 		for _, r := range b.routes {
 			for _, rule := range r.Rules {
-				if rule.Name == f.Rule && (f.Route == "" || f.Route == r.Name) {
+				if rule.Name == f.Rule && (f.Route == "" || f.Route == r.Name) && rule.ArmedAt > 0 {
 					return rule.ArmedAt, nil
 				}
 			}

@@ -89,7 +89,7 @@ func checkTopic(field, topic string) error {
 	if field != "type" {
 		known = append(known, statsTopic)
 	}
-	return faults.Errorf(faults.Invalid, field, "no event type %.60q%s", topic, didYouMean(topic, known))
+	return faults.Errorf(faults.Invalid, field, "no event type %.60q%s", topic, faults.Hint(topic, known))
 }
 
 // wants says whether events of that type are for the subscriber.
@@ -238,7 +238,7 @@ func perSecond(n int64, seconds float64) int64 { return int64(float64(n) / secon
 func routeStats(s middlebox.Stats) []RouteStats {
 	out := make([]RouteStats, 0, len(s.Routes))
 	for _, r := range s.Routes {
-		out = append(out, RouteStats{Name: r.Name, Sessions: r.Sessions, Bytes: r.Bytes, Exchanges: r.Exchanges})
+		out = append(out, RouteStats{Name: r.Route, Sessions: r.Sessions, Bytes: r.Bytes, Exchanges: r.Exchanges})
 	}
 	return out
 }

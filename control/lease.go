@@ -9,10 +9,10 @@ import (
 )
 
 // This file ties rules to something that ends: a lease to a WebSocket, a ttl to
-// the clock. The box records both on the rule (RuleState.Lease, .Expires) and
-// that record is the truth: when an end comes, the rule is looked up, and left
-// alone if it has been set again since and belongs to somebody else, to no one,
-// or to a later time. if_rev closes the gap between the look and the deed.
+// the clock. The box knows of both (RuleState.Lease, .Expires, .ArmedAt), and
+// what it says is the truth: when an end comes, the rule is looked up, and left
+// alone if it has been set or armed again since and belongs to somebody else, to
+// no one, or to a later time. if_rev closes the gap between look and deed.
 
 // ruleKey names a rule.
 type ruleKey struct{ route, name string }
@@ -25,44 +25,56 @@ const (
 	disarmRule                 // it stood before; only its arming was leased
 )
 
+// lease is a connection's hold on a rule.
+type lease struct {
+	end     leaseEnd
+	armedAt int64 // of disarmRule: the arming that was leased
+}
+
+// holds says whether the rule is still the one that the lease is for.
+func (l lease) holds(owner string, r middlebox.RuleState) bool {
+	if l.end == disarmRule {
+		return r.Armed && r.ArmedAt == l.armedAt
+	}
+	return r.Lease == owner
+}
+
 // tie fills the lease and the expiry of a change in.
 func (c *call) tie(change *middlebox.Change, lease string, ttl *faults.Duration) error {
 	switch {
-	case lease != "" && lease != "client":
-		return faults.Errorf(faults.Invalid, "lease", `%.40q; expected "client" or nothing`, lease)
 	case lease != "" && c.conn == nil:
-		return faults.Errorf(faults.Invalid, "lease", "needs a WebSocket that it can end with; over POST use ttl")
+		return faults.Errorf(faults.Invalid, "lease", "needs a WebSocket to end with; over POST use ttl")
 	case lease != "":
 		change.Lease = c.conn.id
 	}
 	if ttl != nil {
 		if *ttl <= 0 {
-			return faults.Errorf(faults.Invalid, "ttl", "%s; expected more than 0s", time.Duration(*ttl))
+			return faults.Errorf(faults.Invalid, "ttl", "expected more than 0s, got %s", *ttl)
 		}
 		change.Expiry = expiry(*ttl)
 	}
 	return nil
 }
 
-// tied remembers what a change that has been made is tied to.
-func (c *call) tied(key ruleKey, change middlebox.Change, end leaseEnd) {
-	if change.Expiry != nil {
-		c.srv.ttls.set(key, *change.Expiry)
+// tied remembers what a rule that was set or armed is tied to now.
+func (c *call) tied(done middlebox.Changed, owner string, end leaseEnd) {
+	key := ruleKey{done.Rule.Route, done.Rule.Name}
+	if done.Rule.Expires != nil {
+		c.srv.ttls.set(key, *done.Rule.Expires)
 	} else {
 		c.srv.ttls.forget(key)
 	}
 	if c.conn == nil {
 		return
 	}
-	before, leased := c.conn.leases[key]
-	switch {
-	case change.Lease != c.conn.id:
-		delete(c.conn.leases, key)
-	case leased && before == removeRule:
-		// arming it again does not make the rule outlive its lease
-	default:
-		c.conn.leases[key] = end
+	if l, leased := c.conn.leases[key]; end == disarmRule && leased && l.end == removeRule {
+		return // arming it again does not make the rule outlive its lease
 	}
+	if owner == "" {
+		delete(c.conn.leases, key)
+		return
+	}
+	c.conn.leases[key] = lease{end, done.Rule.ArmedAt}
 }
 
 // rule looks a rule up.
@@ -79,18 +91,12 @@ func (s *Server) rule(key ruleKey) (middlebox.RuleState, bool) {
 	return middlebox.RuleState{}, false
 }
 
-// leaseOf is the lease a rule is under: arming it by another hand keeps it.
-func (s *Server) leaseOf(key ruleKey) string {
-	r, _ := s.rule(key)
-	return r.Lease
-}
-
 // endLeases does what is due when a WebSocket is gone.
 func (s *Server) endLeases(c *conn) {
-	for key, end := range c.leases {
-		s.ifStill(key, func(r middlebox.RuleState) bool { return r.Lease == c.id }, func(rev int64) error {
+	for key, l := range c.leases {
+		s.ifStill(key, func(r middlebox.RuleState) bool { return l.holds(c.id, r) }, func(rev int64) error {
 			change := middlebox.Change{Who: c.who(), Why: "its lease ended", IfRev: &rev}
-			if end == disarmRule {
+			if l.end == disarmRule {
 				_, err := s.box.Arm(key.route, key.name, false, change)
 				return err
 			}
@@ -176,7 +182,7 @@ func (t *ttls) expire(key ruleKey, one *ttl) {
 	s.ifStill(key, func(r middlebox.RuleState) bool {
 		return r.Armed && r.Expires != nil && r.Expires.Equal(one.at)
 	}, func(rev int64) error {
-		_, err := s.box.Arm(key.route, key.name, false, middlebox.Change{Who: "ttl", Why: "its time to live ran out", IfRev: &rev, Lease: s.leaseOf(key)})
+		_, err := s.box.Arm(key.route, key.name, false, middlebox.Change{Who: "ttl", Why: "its time to live ran out", IfRev: &rev})
 		return err
 	})
 }

@@ -46,7 +46,7 @@ type RouteListResult struct {
 // RouteSetParams of route.set: a new route, or an existing one replaced with
 // all its rules at once.
 type RouteSetParams struct {
-	Route middlebox.Route `json:"route"`
+	Route middlebox.Route `json:"route" required:"true"`
 	IfRev *int64          `json:"if_rev,omitempty" help:"refuse with conflict if the route's rev is another"`
 	Why   string          `json:"why,omitempty"`
 }
@@ -60,7 +60,7 @@ type RouteSetResult struct {
 
 // RouteDeleteParams of route.delete.
 type RouteDeleteParams struct {
-	Name  string `json:"name"`
+	Name  string `json:"name" required:"true"`
 	IfRev *int64 `json:"if_rev,omitempty"`
 	Why   string `json:"why,omitempty"`
 }
@@ -81,8 +81,8 @@ type RuleListResult struct {
 // RuleSetParams of rule.set: the whole rule, new or replaced. On the wire armed
 // defaults to true; a Go caller says it.
 type RuleSetParams struct {
-	Route  string           `json:"route"`
-	Rule   faults.Rule      `json:"rule"`
+	Route  string           `json:"route" required:"true"`
+	Rule   faults.Rule      `json:"rule" required:"true"`
 	Before string           `json:"before,omitempty" help:"a new rule goes before this one; else last"`
 	IfRev  *int64           `json:"if_rev,omitempty" help:"refuse with conflict if the rule's rev is another"`
 	Lease  string           `json:"lease,omitempty" enum:"client" help:"client: the rule is gone when this WebSocket is"`
@@ -91,10 +91,10 @@ type RuleSetParams struct {
 }
 
 // RuleArmParams of rule.arm. With a lease the rule, which stood before, is
-// disarmed when the WebSocket is gone.
+// disarmed when the WebSocket is gone, unless it has been armed anew since.
 type RuleArmParams struct {
-	Route string           `json:"route"`
-	Name  string           `json:"name"`
+	Route string           `json:"route" required:"true"`
+	Name  string           `json:"name" required:"true"`
 	Lease string           `json:"lease,omitempty" enum:"client" help:"client: disarmed when this WebSocket is gone"`
 	TTL   *faults.Duration `json:"ttl,omitempty" help:"disarmed by itself after this long"`
 	IfRev *int64           `json:"if_rev,omitempty"`
@@ -103,8 +103,8 @@ type RuleArmParams struct {
 
 // RuleNameParams of rule.disarm and rule.delete.
 type RuleNameParams struct {
-	Route string `json:"route"`
-	Name  string `json:"name"`
+	Route string `json:"route" required:"true"`
+	Name  string `json:"name" required:"true"`
 	IfRev *int64 `json:"if_rev,omitempty"`
 	Why   string `json:"why,omitempty"`
 }
@@ -113,7 +113,7 @@ type RuleNameParams struct {
 type ActParams struct {
 	middlebox.Filter
 	ID   string `json:"id,omitempty" help:"one session: web/3"`
-	Act  string `json:"act" enum:"rst,close,fin,stall,resume"`
+	Act  string `json:"act" required:"true" enum:"rst,close,fin,stall,resume"`
 	Side string `json:"side,omitempty" enum:"both,client,server" help:"which leg; both unless told"`
 	Why  string `json:"why,omitempty"`
 }
@@ -137,14 +137,14 @@ type SubscribeResult struct {
 
 // UnsubscribeParams of unsubscribe.
 type UnsubscribeParams struct {
-	Sub int64 `json:"sub"`
+	Sub int64 `json:"sub" required:"true"`
 }
 
 // WaitParams of wait.
 type WaitParams struct {
 	middlebox.Filter
-	Count   *int             `json:"count,omitempty" help:"how many events; 1 unless told"`
-	Timeout *faults.Duration `json:"timeout,omitempty" help:"10s unless told; 0s looks at what is there and does not wait"`
+	Count   *int             `json:"count,omitempty" min:"1" max:"100000" help:"how many events; 1 unless told"`
+	Timeout *faults.Duration `json:"timeout,omitempty" max:"24h" help:"10s unless told; 0s looks at what is there and does not wait"`
 }
 
 // WaitResult of wait. A wait with since set to Seq goes on where this one ended.

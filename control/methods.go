@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"reflect"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"crimp/faults"
@@ -44,10 +43,10 @@ var methods = []method{
 	on("state.get", "the whole box at one sequence number", stateGet),
 	on("fault.list", "the catalogue of faults", faultList),
 	on("route.list", "the routes with their rules and counters", routeList),
-	onDecoded("route.set", "make or replace a route with its rules, atomically", decodeRouteSet, routeSet),
+	on("route.set", "make or replace a route with its rules, atomically", routeSet),
 	on("route.delete", "stop a route", routeDelete),
 	on("rule.list", "rules with hit and miss counters", ruleList),
-	onDecoded("rule.set", "make or replace a rule", decodeRuleSet, ruleSet),
+	on("rule.set", "make or replace a rule", ruleSet),
 	on("rule.arm", "arm a rule as it stands", ruleArm),
 	on("rule.disarm", "disarm a rule", ruleDisarm),
 	on("rule.delete", "remove a rule", ruleDelete),
@@ -73,15 +72,9 @@ var methodNames, methodByName = func() (names []string, by map[string]*method) {
 	return
 }()
 
-// on makes the row of a method whose parameters decode by their type alone.
+// on makes the row of a method. Its parameters are decoded by their type and
+// tags: unknown keys, wrong types and missing values never reach it.
 func on[P, R any](name, help string, do func(*call, P) (R, error)) method {
-	return onDecoded(name, help, func(raw json.RawMessage) (p P, err error) {
-		return p, decode(raw, &p)
-	}, do)
-}
-
-// onDecoded makes the row of a method that decodes its parameters itself.
-func onDecoded[P, R any](name, help string, decode func(json.RawMessage) (P, error), do func(*call, P) (R, error)) method {
 	return method{
 		name: name, help: help, params: reflect.TypeFor[P](), result: reflect.TypeFor[R](),
 		run: func(c *call, raw json.RawMessage) (any, error) {
@@ -91,21 +84,13 @@ func onDecoded[P, R any](name, help string, decode func(json.RawMessage) (P, err
 			if raw[0] != '{' {
 				return nil, faults.Errorf(faults.Invalid, "params", "expected an object, not %.40s", raw)
 			}
-			p, err := decode(raw)
-			if err != nil {
+			var p P
+			if err := faults.DecodeStrict(raw, &p, ""); err != nil {
 				return nil, err
 			}
 			return do(c, p)
 		},
 	}
-}
-
-// decode is faults.DecodeStrict with an error that is nil when there is none.
-func decode(raw json.RawMessage, into any) error {
-	if err := faults.DecodeStrict(raw, into, ""); err != nil {
-		return err
-	}
-	return nil
 }
 
 // dispatch carries out one call and encodes its answer. A panic in it is told
@@ -120,7 +105,7 @@ func (s *Server) dispatch(c *call, q request) (answer []byte) {
 	m := methodByName[q.method]
 	if m == nil {
 		return encodeReply(q.id, nil, numbered(codeUnknownMethod, faults.Errorf(faults.NotFound, "method",
-			"no method %.60q%s", q.method, didYouMean(q.method, methodNames))))
+			"no method %.60q%s", q.method, faults.Hint(q.method, methodNames))))
 	}
 	result, err := m.run(c, q.params)
 	if err != nil {
@@ -131,7 +116,7 @@ func (s *Server) dispatch(c *call, q request) (answer []byte) {
 
 func hello(c *call, p HelloParams) (HelloResult, error) {
 	if len(p.Client) > 100 {
-		return HelloResult{}, faults.Errorf(faults.Invalid, "client", "%d bytes long; expected at most 100", len(p.Client))
+		return HelloResult{}, faults.Errorf(faults.Invalid, "client", "expected at most 100 bytes, got %d", len(p.Client))
 	}
 	if c.conn != nil && p.Client != "" {
 		c.conn.name = p.Client
@@ -156,30 +141,12 @@ func routeList(c *call, _ Nothing) (RouteListResult, error) {
 	return RouteListResult{Routes: s.Routes, Seq: s.Seq}, nil
 }
 
-// decodeRouteSet reads the rules one by one: each has its own defaults (armed,
-// name), and its errors name it.
-func decodeRouteSet(raw json.RawMessage) (RouteSetParams, error) {
-	var p struct {
-		Route routeOnWire `json:"route"`
-		IfRev *int64      `json:"if_rev"`
-		Why   string      `json:"why"`
-	}
-	if err := decode(raw, &p); err != nil {
-		return RouteSetParams{}, err
-	}
-	r, err := p.Route.route("route")
-	return RouteSetParams{Route: r, IfRev: p.IfRev, Why: p.Why}, err
-}
-
 func routeSet(c *call, p RouteSetParams) (RouteSetResult, error) {
 	r, seq, err := c.srv.box.SetRoute(p.Route, c.change(p.Why, p.IfRev))
 	return RouteSetResult{Route: r, Rev: r.Rev, Seq: seq}, err
 }
 
 func routeDelete(c *call, p RouteDeleteParams) (SeqResult, error) {
-	if err := need("name", p.Name); err != nil {
-		return SeqResult{}, err
-	}
 	seq, err := c.srv.box.DeleteRoute(p.Name, c.change(p.Why, p.IfRev))
 	return SeqResult{seq}, err
 }
@@ -192,34 +159,7 @@ func ruleList(c *call, f middlebox.Filter) (RuleListResult, error) {
 	return RuleListResult{Rules: orEmpty(l.Items), Total: l.Total, Complete: l.Complete, Seq: l.Seq}, err
 }
 
-// decodeRuleSet leaves the rule to faults: it knows a rule's defaults.
-func decodeRuleSet(raw json.RawMessage) (RuleSetParams, error) {
-	var p struct {
-		Route  string           `json:"route"`
-		Rule   json.RawMessage  `json:"rule"`
-		Before string           `json:"before"`
-		IfRev  *int64           `json:"if_rev"`
-		Lease  string           `json:"lease"`
-		TTL    *faults.Duration `json:"ttl"`
-		Why    string           `json:"why"`
-	}
-	if err := decode(raw, &p); err != nil {
-		return RuleSetParams{}, err
-	}
-	if len(p.Rule) == 0 {
-		return RuleSetParams{}, need("rule", "")
-	}
-	rule, err := faults.DecodeRule(p.Rule, "rule")
-	if err != nil {
-		return RuleSetParams{}, err
-	}
-	return RuleSetParams{Route: p.Route, Rule: rule, Before: p.Before, IfRev: p.IfRev, Lease: p.Lease, TTL: p.TTL, Why: p.Why}, nil
-}
-
 func ruleSet(c *call, p RuleSetParams) (middlebox.Changed, error) {
-	if err := need("route", p.Route); err != nil {
-		return middlebox.Changed{}, err
-	}
 	change := c.change(p.Why, p.IfRev)
 	change.Before = p.Before
 	if p.TTL != nil && !p.Rule.Armed {
@@ -230,36 +170,28 @@ func ruleSet(c *call, p RuleSetParams) (middlebox.Changed, error) {
 	}
 	done, err := c.srv.box.SetRule(p.Route, p.Rule, change)
 	if err == nil {
-		c.tied(ruleKey{p.Route, done.Rule.Name}, change, removeRule)
+		c.tied(done, change.Lease, removeRule)
 	}
 	return done, err
 }
 
 func ruleArm(c *call, p RuleArmParams) (middlebox.Changed, error) {
-	if err := needBoth(p.Route, p.Name); err != nil {
-		return middlebox.Changed{}, err
-	}
 	change := c.change(p.Why, p.IfRev)
 	if err := c.tie(&change, p.Lease, p.TTL); err != nil {
 		return middlebox.Changed{}, err
 	}
-	if p.Lease == "" {
-		change.Lease = c.srv.leaseOf(ruleKey{p.Route, p.Name})
-	}
+	// The lease is on the arming, not on the rule, and stays in our own books.
+	lease := change.Lease
+	change.Lease = ""
 	done, err := c.srv.box.Arm(p.Route, p.Name, true, change)
 	if err == nil {
-		c.tied(ruleKey{p.Route, p.Name}, change, disarmRule)
+		c.tied(done, lease, disarmRule)
 	}
 	return done, err
 }
 
 func ruleDisarm(c *call, p RuleNameParams) (middlebox.Changed, error) {
-	if err := needBoth(p.Route, p.Name); err != nil {
-		return middlebox.Changed{}, err
-	}
-	change := c.change(p.Why, p.IfRev)
-	change.Lease = c.srv.leaseOf(ruleKey{p.Route, p.Name})
-	done, err := c.srv.box.Arm(p.Route, p.Name, false, change)
+	done, err := c.srv.box.Arm(p.Route, p.Name, false, c.change(p.Why, p.IfRev))
 	if err == nil {
 		c.srv.ttls.forget(ruleKey{p.Route, p.Name})
 	}
@@ -267,9 +199,6 @@ func ruleDisarm(c *call, p RuleNameParams) (middlebox.Changed, error) {
 }
 
 func ruleDelete(c *call, p RuleNameParams) (middlebox.Changed, error) {
-	if err := needBoth(p.Route, p.Name); err != nil {
-		return middlebox.Changed{}, err
-	}
 	done, err := c.srv.box.DeleteRule(p.Route, p.Name, c.change(p.Why, p.IfRev))
 	if err == nil {
 		c.srv.ttls.forget(ruleKey{p.Route, p.Name})
@@ -298,15 +227,6 @@ var sides = map[string]faults.Side{
 }
 
 func sessionAct(c *call, p ActParams) (ActResult, error) {
-	act, known := acts[p.Act]
-	if !known {
-		return ActResult{}, faults.Errorf(faults.Invalid, "act", "%.40q is not one of rst, close, fin, stall, resume%s",
-			p.Act, didYouMean(p.Act, []string{"rst", "close", "fin", "stall", "resume"}))
-	}
-	side, known := sides[p.Side]
-	if !known {
-		return ActResult{}, faults.Errorf(faults.Invalid, "side", "%.40q is not one of client, server, both", p.Side)
-	}
 	f := p.Filter
 	if p.ID == "" && reflect.ValueOf(f).IsZero() {
 		return ActResult{}, faults.Errorf(faults.Invalid, "id", "expected a session's ID or a filter: nothing says which sessions are meant")
@@ -320,7 +240,7 @@ func sessionAct(c *call, p ActParams) (ActResult, error) {
 	if err := checkFilter(f); err != nil {
 		return ActResult{}, err
 	}
-	n, err := c.srv.box.Act(f, act, side, c.change(p.Why, nil))
+	n, err := c.srv.box.Act(f, acts[p.Act], sides[p.Side], c.change(p.Why, nil))
 	if err == nil && n == 0 && p.ID != "" {
 		err = faults.Errorf(faults.NotFound, "id", "no live session %q", p.ID)
 	}
@@ -371,47 +291,6 @@ func checkFilter(f middlebox.Filter) error {
 		return checkTopic("type", f.Type)
 	}
 	return nil
-}
-
-// need refuses a missing value.
-func need(field, value string) error {
-	if value == "" {
-		return faults.Errorf(faults.Invalid, field, "is required")
-	}
-	return nil
-}
-
-func needBoth(route, name string) error {
-	if err := need("route", route); err != nil {
-		return err
-	}
-	return need("name", name)
-}
-
-// routeOnWire is a middlebox.Route whose rules are not decoded yet.
-type routeOnWire struct {
-	Name        string            `json:"name"`
-	Listen      string            `json:"listen"`
-	Upstream    string            `json:"upstream"`
-	Protocol    string            `json:"protocol"`
-	Mode        string            `json:"mode"`
-	OnDialError string            `json:"on_dial_error"`
-	Rules       []json.RawMessage `json:"rules"`
-}
-
-func (w routeOnWire) route(field string) (middlebox.Route, error) {
-	r := middlebox.Route{Name: w.Name, Listen: w.Listen, Upstream: w.Upstream, Protocol: w.Protocol, Mode: w.Mode, OnDialError: w.OnDialError}
-	if err := need(field+".name", w.Name); err != nil {
-		return r, err
-	}
-	for i, raw := range w.Rules {
-		rule, err := faults.DecodeRule(raw, field+".rules["+strconv.Itoa(i)+"]")
-		if err != nil {
-			return r, err
-		}
-		r.Rules = append(r.Rules, rule)
-	}
-	return r, nil
 }
 
 // expiry is when a time to live that starts now runs out.

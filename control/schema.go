@@ -33,17 +33,11 @@ type configuration struct {
 	Routes []middlebox.Route `json:"routes,omitempty"`
 }
 
-// required are the members that an input must have; all else has a default.
+// required are the members that inputs from other packages must have; our own
+// say so by tag. All else has a default.
 var required = map[reflect.Type][]string{
-	reflect.TypeFor[middlebox.Route]():   {"name", "listen", "upstream"},
-	reflect.TypeFor[faults.Rule]():       {"fault"},
-	reflect.TypeFor[RouteSetParams]():    {"route"},
-	reflect.TypeFor[RouteDeleteParams](): {"name"},
-	reflect.TypeFor[RuleSetParams]():     {"route", "rule"},
-	reflect.TypeFor[RuleArmParams]():     {"route", "name"},
-	reflect.TypeFor[RuleNameParams]():    {"route", "name"},
-	reflect.TypeFor[ActParams]():         {"act"},
-	reflect.TypeFor[UnsubscribeParams](): {"sub"},
+	reflect.TypeFor[middlebox.Route](): {"name", "listen", "upstream"},
+	reflect.TypeFor[faults.Rule]():     {"fault"},
 }
 
 // scalars are the types that JSON shows as something else than their Go kind.
@@ -164,7 +158,7 @@ func defName(t reflect.Type) string {
 // members is the schema of a struct's fields, those of embedded ones included.
 func (g *schemaWriter) members(t reflect.Type, input bool) object {
 	properties := object{}
-	var always []any
+	var always, tagged []any
 	for _, f := range reflect.VisibleFields(t) {
 		tag, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if !f.IsExported() || tag == "-" || f.Anonymous && tag == "" {
@@ -182,6 +176,9 @@ func (g *schemaWriter) members(t reflect.Type, input bool) object {
 		if !optional {
 			always = append(always, tag)
 		}
+		if f.Tag.Get("required") != "" {
+			tagged = append(tagged, tag)
+		}
 	}
 	def := object{"type": "object", "properties": properties}
 	if input {
@@ -190,6 +187,7 @@ func (g *schemaWriter) members(t reflect.Type, input bool) object {
 		for _, name := range required[t] {
 			always = append(always, name)
 		}
+		always = append(always, tagged...)
 	}
 	if len(always) > 0 {
 		def["required"] = always

@@ -231,7 +231,7 @@ func noPage(w http.ResponseWriter, r *http.Request) {
 
 func noSuchPath(w http.ResponseWriter, r *http.Request) {
 	paths := []string{"/v1/ws", "/v1/rpc", "/v1/state", "/v1/schema.json", "/healthz", "/readyz", "/metrics"}
-	http.Error(w, "not found: "+quote(r.URL.Path)+didYouMean(r.URL.Path, paths), http.StatusNotFound)
+	http.Error(w, "not found: "+quote(r.URL.Path)+faults.Hint(r.URL.Path, paths), http.StatusNotFound)
 }
 
 func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {

@@ -17,9 +17,7 @@ import (
 
 const (
 	waitTimeout = 10 * time.Second // unless told
-	maxTimeout  = 24 * time.Hour
-	maxCount    = 100_000
-	maxNear     = 3 // near misses that an error tells
+	maxNear     = 3                // near misses that an error tells
 )
 
 // waiting is a wait under way.
@@ -42,14 +40,10 @@ func wait(c *call, p WaitParams) (WaitResult, error) {
 		return WaitResult{}, err
 	}
 	if p.Count != nil {
-		if w.count = *p.Count; w.count < 1 || w.count > maxCount {
-			return WaitResult{}, faults.Errorf(faults.Invalid, "count", "%d; expected 1 to %d", w.count, maxCount)
-		}
+		w.count = *p.Count
 	}
 	if p.Timeout != nil {
-		if w.timeout = time.Duration(*p.Timeout); w.timeout < 0 || w.timeout > maxTimeout {
-			return WaitResult{}, faults.Errorf(faults.Invalid, "timeout", "%s; expected 0s to %s", w.timeout, maxTimeout)
-		}
+		w.timeout = time.Duration(*p.Timeout)
 	}
 	if err := w.begin(c.srv); err != nil {
 		return WaitResult{}, err
@@ -64,11 +58,7 @@ func wait(c *call, p WaitParams) (WaitResult, error) {
 
 // begin resolves where to look from, and places the cursor there.
 func (w *waiting) begin(s *Server) error {
-	f := w.filter
-	if f.Since == "" && f.Rule != "" {
-		f.Since = "armed"
-	}
-	since, err := s.box.Since(f)
+	since, err := w.since(s)
 	if err != nil {
 		return err
 	}
@@ -80,12 +70,39 @@ func (w *waiting) begin(s *Server) error {
 	return nil
 }
 
+// since is the event after which to look; -1 is now. A rule that stands but was
+// never armed has had no chance to do anything: now will do.
+func (w *waiting) since(s *Server) (int64, error) {
+	f := w.filter
+	if f.Since != "" || f.Rule == "" {
+		return s.box.Since(f)
+	}
+	f.Since = "armed"
+	since, err := s.box.Since(f)
+	if err == nil {
+		return since, nil
+	}
+	l, listErr := s.box.Rules(middlebox.Filter{Route: f.Route})
+	if listErr != nil {
+		return 0, listErr
+	}
+	var names []string
+	for _, r := range l.Items {
+		if r.Name == f.Rule {
+			return -1, nil
+		}
+		names = append(names, r.Name)
+	}
+	return 0, faults.Errorf(faults.NotFound, "rule", "no rule %q%s", f.Rule, faults.Hint(f.Rule, names))
+}
+
 // until looks at events until enough matched: then it returns "", else why it
-// gave up.
+// gave up. When its time is over it still looks at what happened in it.
 func (w *waiting) until(ctx context.Context) string {
 	timer := time.NewTimer(w.timeout)
 	defer timer.Stop()
 	buf := make([]middlebox.Event, 64)
+	over := w.timeout == 0
 	for {
 		ready := w.at.Ready()
 		n, lost := w.at.Next(buf)
@@ -95,15 +112,18 @@ func (w *waiting) until(ctx context.Context) string {
 				return ""
 			}
 		}
-		if n > 0 {
+		switch {
+		case n > 0:
 			ready = always
-		} else if w.timeout == 0 {
+		case over && w.timeout == 0:
 			return "in what has happened so far"
+		case over:
+			return "in " + faults.Duration(w.timeout).String()
 		}
 		select {
 		case <-ready:
 		case <-timer.C:
-			return "in " + short(w.timeout)
+			over = true
 		case <-ctx.Done():
 			return "when the caller or crimp went away"
 		}
@@ -213,16 +233,4 @@ func describe(e middlebox.Event) string {
 		}
 	}
 	return e.Type
-}
-
-// short is a duration as people write it: 5s, 1m30s, 2h.
-func short(d time.Duration) string {
-	s := d.String()
-	if t, ok := strings.CutSuffix(s, "m0s"); ok {
-		s = t + "m"
-	}
-	if t, ok := strings.CutSuffix(s, "h0m"); ok {
-		s = t + "h"
-	}
-	return s
 }

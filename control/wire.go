@@ -138,7 +138,7 @@ func decodeRequest(raw []byte) (request, *wireError) {
 	}
 	for name := range m {
 		if !slices.Contains(envelope, name) {
-			return q, invalid(name, "unknown member%s; a request has jsonrpc, id, method and params", didYouMean(name, envelope))
+			return q, invalid(name, "unknown member%s; a request has jsonrpc, id, method and params", faults.Hint(name, envelope))
 		}
 	}
 	var version string
@@ -203,12 +203,4 @@ func mustEncode(v any) []byte {
 		b, _ = json.Marshal(response{JSONRPC: "2.0", ID: json.RawMessage("null"), Error: onWire(err)})
 	}
 	return b
-}
-
-// didYouMean is the end of a sentence about an unknown word.
-func didYouMean(word string, among []string) string {
-	if s := faults.Suggest(word, among); s != "" {
-		return fmt.Sprintf("; did you mean %q?", s)
-	}
-	return ""
 }
