@@ -203,7 +203,7 @@ func (p *Plan) compile(r Rule, field string) (*Compiled, *Error) {
 		if err != nil {
 			return nil, err
 		}
-		if needsHTTP(prep, m) && (p.protocol == TCP || form.only == TCP) {
+		if (needsHTTP(prep, m) || gate.HTTPKey()) && (p.protocol == TCP || form.only == TCP) {
 			return nil, Errorf(Invalid, join(field, "fault"), "%s needs an http route; %q is tcp", r.Fault, p.route)
 		}
 		c.match = m
