@@ -23,6 +23,8 @@ type configuration struct {
 	Control controlSettings   `json:"control"`
 	Limits  middlebox.Limits  `json:"limits"`
 	Routes  []middlebox.Route `json:"routes"`
+
+	file string // where it was read from
 }
 
 // controlSettings is where and to whom a box answers.
@@ -53,7 +55,7 @@ func decodeConfig(name string, source []byte) (*configuration, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf := &configuration{}
+	conf := &configuration{file: name}
 	fault := faults.DecodeStrict(doc.json, conf, "")
 	if fault == nil {
 		fault = conf.check()

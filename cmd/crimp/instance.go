@@ -45,11 +45,12 @@ func start(conf *configuration, log zerolog.Logger) (*instance, error) {
 	if err != nil {
 		return nil, faults.Errorf(faults.Bind, controlField, "cannot listen on %s: %s", conf.Control.Listen, reason(err))
 	}
-	box, err := middlebox.New(middlebox.Config{Seed: *conf.Seed, Limits: conf.Limits, Log: log})
+	box, err := middlebox.New(middlebox.Config{Seed: *conf.Seed, Limits: conf.Limits, Log: log, Forbidden: []string{listener.Addr().String()}})
 	if err != nil {
 		listener.Close()
 		return nil, codef(exitStart, "%v", err)
 	}
+	box.Emit(middlebox.Event{Type: "box.started", Data: startedData{build().Version, *conf.Seed, conf.file}})
 	if err := box.Configure(conf.Routes, "configuration"); err != nil {
 		box.Kill()
 		listener.Close()
