@@ -262,7 +262,7 @@ func (e *Engine) Deadline() time.Time {
 	}
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if !l.waits() {
+		if !l.waits() && !l.halted {
 			sooner(l.out.next())
 		}
 		if l.hold.on {
