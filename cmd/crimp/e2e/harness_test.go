@@ -53,7 +53,8 @@ func environment(extra ...string) []string {
 		name, _, _ := strings.Cut(kv, "=")
 		return strings.HasPrefix(name, "CRIMP_") || strings.HasSuffix(strings.ToLower(name), "_proxy")
 	})
-	return append(append(env, "NO_PROXY=*", "no_proxy=*"), extra...)
+	// The race detector would otherwise sleep a second before each exit.
+	return append(append(env, "NO_PROXY=*", "no_proxy=*", "GORACE=atexit_sleep_ms=0"), extra...)
 }
 
 func moduleRoot(t testing.TB) string {
@@ -116,6 +117,9 @@ func launch(t testing.TB, args ...string) *box {
 	}()
 	t.Cleanup(func() {
 		b.stop()
+		if strings.Contains(b.log.String(), "DATA RACE") {
+			t.Errorf("the race detector reports:\n%s", b.log.String())
+		}
 		if t.Failed() {
 			t.Logf("crimp %s said:\n%s", strings.Join(args, " "), tail(b.log.String(), 4000))
 		}
