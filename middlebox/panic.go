@@ -82,7 +82,7 @@ func (b *Box) disarmed(r *route, c Change) (*draft, []ruleRef, error) {
 // panic disarmed and that are still there are armed again; it says which.
 func (b *Box) Release(rearm bool, c Change) (rearmed []string, seq int64, err error) {
 	b.mu.Lock()
-	if b.panic == nil {
+	if b.panic == nil || b.closed {
 		b.mu.Unlock()
 		return nil, 0, faults.Errorf(faults.Conflict, "", "there is no panic to release")
 	}

@@ -86,6 +86,9 @@ func (b *Box) changeRule(route, name string, c Change, edit func(rules []wanted,
 
 // tryRule drafts and publishes a change of one rule, under the mutex.
 func (b *Box) tryRule(route, name string, c Change, edit func([]wanted, int) ([]wanted, error)) (*route, *draft, int64, error) {
+	if b.closed {
+		return nil, nil, 0, errClosed()
+	}
 	r, err := b.route(route)
 	if err != nil {
 		return nil, nil, 0, err

@@ -248,7 +248,7 @@ func (s *session) settle() {
 		}
 	}
 	if s.dial != nil {
-		at = sooner(at, s.dial.until)
+		at = sooner(at, s.dial.alarm())
 	}
 	s.l.alarms.set(&s.task, at)
 }
