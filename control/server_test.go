@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
@@ -134,6 +135,7 @@ var calls = []struct{ method, params, want string }{
 	{"hello", `{"client":"test"}`, `"version":"1.2.3","protocol":"crimp.v1","epoch":"e1","seed":42`},
 	{"hello", `{"klient":"x"}`, `"code":-32602`},
 	{"hello", `{"client":7}`, `"field":"client"`},
+	{"hello", `{"client":"a\nb"}`, `"field":"client"`},
 	{"hello", `["test"]`, `"field":"params"`},
 	{"ping", ``, `"result":{}`},
 	{"ping", `null`, `"result":{}`},
@@ -473,5 +475,38 @@ func TestErrorCodesThereAndBack(t *testing.T) {
 	other := wireError{Code: codeLimit, Message: "too much"}
 	if got := other.back(); got.Code != faults.Limit || got.Message != "too much" {
 		t.Errorf("without data: %+v", got)
+	}
+}
+
+// TestGarbageAtThePort says random things to the port: it goes on serving, and
+// no connection is left (TestMain looks for goroutines).
+func TestGarbageAtThePort(t *testing.T) {
+	w := newWorld(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	starts := []string{"", "GET /v1/ws HTTP/1.1\r\n", "POST /v1/rpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"}
+	for i := range 100 {
+		c, err := net.Dial("tcp", strings.TrimPrefix(w.base, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, random.IntN(300))
+		for k := range b {
+			b[k] = byte(random.Uint32())
+		}
+		c.Write(append([]byte(starts[i%len(starts)]), b...))
+		c.Close()
+		ws := w.raw(nil)
+		ws.NetConn().Write(b)
+		ws.Close()
+	}
+	w.dial(DialOptions{})
+	w.eventually("only the last one is there", func() bool { w.srv.mu.Lock(); defer w.srv.mu.Unlock(); return len(w.srv.conns) == 1 })
+}
+
+func TestReasonsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.post(call1("panic", `{"why":"`+strings.Repeat("ä", 1000)+`"}`))
+	if why := w.box.State().Panic.Why; len(why) > maxWhy+3 || !strings.HasSuffix(why, "ä...") {
+		t.Errorf("%d bytes, ends in %q", len(why), why[len(why)-10:])
 	}
 }
