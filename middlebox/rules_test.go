@@ -303,7 +303,9 @@ func TestSetRule(t *testing.T) {
 		call func() (Changed, error)
 	}{
 		{faults.Conflict, func() (Changed, error) { return b.SetRule("web", rule("latency", nil), Change{IfRev: &first.Rev}) }},
-		{faults.Invalid, func() (Changed, error) { return b.SetRule("web", rule("cut", map[string]any{"at": "byte:x"}), Change{}) }},
+		{faults.Invalid, func() (Changed, error) {
+			return b.SetRule("web", rule("cut", map[string]any{"at": "byte:x"}), Change{})
+		}},
 		{faults.NotFound, func() (Changed, error) { return b.SetRule("web", rule("cutt", nil), Change{}) }},
 		{faults.NotFound, func() (Changed, error) { return b.SetRule("wep", rule("cut", nil), Change{}) }},
 		{faults.NotFound, func() (Changed, error) { return b.SetRule("web", rule("cut", nil), Change{Before: "nothing"}) }},
