@@ -25,7 +25,10 @@ func TestArmAnsweredMeansInForce(t *testing.T) {
 	stop := running(t, b, 4)
 	defer stop()
 	control := b.ws(t)
-	r := b.warm(t)
+	var live []*raw // all of them must see it, not just the newest or the first
+	for range 5 {
+		live = append(live, b.warm(t))
+	}
 	for i := range 500 {
 		for _, c := range []struct{ method, want string }{{"rule.arm", damaged}, {"rule.disarm", b.full}} {
 			p := params{"route": "web", "name": "length-mismatch"}
@@ -34,6 +37,7 @@ func TestArmAnsweredMeansInForce(t *testing.T) {
 			} else {
 				b.must(c.method, p, nil)
 			}
+			r := live[i%len(live)]
 			_ = r.SetDeadline(time.Now().Add(patience))
 			r.send(ask("/")).expect(c.want)
 		}
