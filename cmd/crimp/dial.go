@@ -25,11 +25,14 @@ func withBox(c *cli.Context, f func(ctx context.Context, box *control.Client) er
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	box, err := dial(ctx, c)
-	if err != nil {
-		return err
+	if err == nil {
+		defer box.Close()
+		err = f(ctx, box)
 	}
-	defer box.Close()
-	return f(ctx, box)
+	if errors.Is(err, context.Canceled) {
+		return codef(exitInterrupted, "interrupted")
+	}
+	return err
 }
 
 // dial connects to the box that --api names, or says what is there instead.

@@ -81,8 +81,8 @@ func readAddresses(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// eventually CMD ARG...: the command is repeated until it succeeds; with ! in
-// front, until it fails.
+// eventually CMD ARG...: the command is repeated until it succeeds; with ! before
+// it, until it fails.
 func eventuallyRuns(ts *testscript.TestScript, neg bool, args []string) {
 	patiently(ts, func() error {
 		err := ts.Exec(args[0], args[1:]...)
@@ -95,9 +95,9 @@ func eventuallyRuns(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// signal HUP|TERM WORD: to the background command that was started with WORD.
+// signal HUP|INT|TERM WORD: to the background command that was started with WORD.
 func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
-	number := map[string]os.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM}[args[0]]
+	number := map[string]os.Signal{"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[args[0]]
 	for _, c := range ts.BackgroundCmds() {
 		if number != nil && slices.Contains(c.Args, args[1]) {
 			ts.Check(c.Process.Signal(number))

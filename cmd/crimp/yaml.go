@@ -12,6 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
@@ -64,9 +65,9 @@ func parseYAML(file string, source []byte, isText func(path string) bool) (*docu
 	if i := invalidUTF8(source); i >= 0 {
 		return nil, d.errorAt(d.placeOf(i), "not UTF-8 text")
 	}
-	tree, err := parser.ParseBytes(source, 0)
+	tree, err := d.parse()
 	if err != nil {
-		return nil, d.syntax(err)
+		return nil, err
 	}
 	w := &jsonWriter{doc: d, isText: isText, anchors: map[string]ast.Node{}}
 	var body ast.Node
@@ -86,6 +87,49 @@ func parseYAML(file string, source []byte, isText func(path string) bool) (*docu
 	}
 	d.json = w.out.Bytes()
 	return d, nil
+}
+
+// parse reads the source into a tree. The parser takes memory by the square of
+// the depth, and is not ours to trust with a file that somebody else wrote: so
+// depth is looked at before, among the tokens, and a panic is an error.
+func (d *document) parse() (tree *ast.File, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			tree, err = nil, d.errorAt(place{1, 1}, fmt.Sprintf("the YAML parser gave up: %v", r))
+		}
+	}()
+	tokens := lexer.Tokenize(string(d.source))
+	if t := tooDeep(tokens); t != nil {
+		return nil, d.errorAt(tokenPlace(t), fmt.Sprintf("too deep: at most %d levels were expected", maxDepth))
+	}
+	tree, err = parser.Parse(tokens, 0)
+	if err != nil {
+		return nil, d.syntax(err)
+	}
+	return tree, nil
+}
+
+// tooDeep gives the first token that is nested too deep by brackets, or by
+// dashes on one line; nesting by indentation takes a file too long for it.
+func tooDeep(tokens token.Tokens) *token.Token {
+	brackets, dashes, line := 0, 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			brackets++
+		case token.MappingEndType, token.SequenceEndType:
+			brackets--
+		case token.SequenceEntryType:
+			if t.Position.Line != line {
+				dashes, line = 0, t.Position.Line
+			}
+			dashes++
+		}
+		if brackets > maxDepth || dashes > maxDepth {
+			return t
+		}
+	}
+	return nil
 }
 
 func invalidUTF8(b []byte) int {
