@@ -46,6 +46,7 @@ type Server struct {
 	http  *http.Server
 	watch func(since int64) cursor
 	ttls  ttls
+	timing
 
 	lastConn atomic.Int64
 	conning  sync.WaitGroup
@@ -60,7 +61,7 @@ type Server struct {
 
 // NewServer makes a server of o. It does nothing until Serve.
 func NewServer(o Options) *Server {
-	s := &Server{o: o, box: o.Box, log: o.Log, conns: map[*conn]struct{}{}}
+	s := &Server{o: o, box: o.Box, log: o.Log, timing: usual, conns: map[*conn]struct{}{}}
 	s.watch = func(since int64) cursor { return s.box.Watch(since) }
 	s.ttls.srv = s
 	s.ctx, s.cancel = context.WithCancel(context.Background())
