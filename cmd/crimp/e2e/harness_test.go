@@ -285,12 +285,18 @@ func (b *box) disarm(route, name string) {
 func (b *box) addRoute(name, upstream, protocol string) string {
 	b.t.Helper()
 	b.must("route.set", params{"route": params{"name": name, "listen": "127.0.0.1:0", "upstream": upstream, "protocol": protocol}}, nil)
+	return b.listen(name)
+}
+
+// listen is the resolved address of a route.
+func (b *box) listen(route string) string {
+	b.t.Helper()
 	for _, r := range b.state().Routes {
-		if r.Name == name {
+		if r.Name == route {
 			return r.Listen
 		}
 	}
-	b.t.Fatalf("route %s is not in the state", name)
+	b.t.Fatalf("route %s is not in the state", route)
 	return ""
 }
 
