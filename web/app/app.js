@@ -6,7 +6,7 @@ import { Header } from './header.js';
 import { html } from './html.js';
 import { RouteCard } from './route.js';
 import { Sessions } from './sessions.js';
-import { TokenForm } from './token.js';
+import { TokenForm } from './tokenform.js';
 
 /**
  * The page. Drawn once a frame at most, however many messages come.

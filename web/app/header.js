@@ -47,7 +47,7 @@ function Mark() {
 /** @param {{panic: any, busy?: string, live: boolean, actions: import('./actions.js').Actions}} props */
 function PanicButton({ panic, busy, live, actions }) {
   const [primed, setPrimed] = useState(false);
-  const first = useRef(0);
+  const first = useRef(-Infinity); // when 0 was pressed, if it waits for a second press
   useEffect(() => {
     /** @type {any} */
     let timer;
@@ -55,7 +55,7 @@ function PanicButton({ panic, busy, live, actions }) {
     const onKey = (e) => {
       if (e.key !== '0' || e.repeat || e.ctrlKey || e.metaKey || e.altKey || isTyping(e.target)) return;
       const twice = e.timeStamp - first.current < 1000;
-      first.current = twice ? 0 : e.timeStamp;
+      first.current = twice ? -Infinity : e.timeStamp;
       setPrimed(!twice);
       clearTimeout(timer);
       if (twice) actions.panic('dashboard, 0 pressed twice');
