@@ -190,11 +190,11 @@ func parseRoute(s string) (middlebox.Route, error) {
 func readToken(file string) (string, error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return "", usagef("control.token_file: %v", err)
+		return "", usagef("token file: %v", err)
 	}
 	token := strings.TrimSpace(string(raw))
 	if token == "" || strings.ContainsAny(token, " \t\r\n") {
-		return "", usagef("control.token_file: %s: one line with one token was expected", file)
+		return "", usagef("token file: %s: one line with one token was expected", file)
 	}
 	return token, nil
 }

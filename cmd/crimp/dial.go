@@ -41,9 +41,13 @@ func dial(ctx context.Context, c *cli.Context) (*control.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	token, err := boxToken(c)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	box, err := control.Dial(ctx, api, control.DialOptions{Token: c.String("token"), Name: "crimp " + c.Command.Name})
+	box, err := control.Dial(ctx, api, control.DialOptions{Token: token, Name: "crimp " + c.Command.Name})
 	var fault *faults.Error
 	if errors.As(err, &fault) && fault.Field == "token" {
 		return nil, codef(exitFailed, "%s: %s: set --token or CRIMP_TOKEN", api, fault.Message)

@@ -148,7 +148,17 @@ func boxFlags(more ...cli.Flag) []cli.Flag {
 	return append(more,
 		&cli.StringFlag{Name: "api", Category: groupBox, Usage: "the control address of the box, a `URL` or host:port", Value: defaultAPI, EnvVars: []string{"CRIMP_API"}},
 		&cli.StringFlag{Name: "token", Category: groupBox, Usage: "the `TOKEN` the box asks for", EnvVars: []string{"CRIMP_TOKEN"}},
+		&cli.StringFlag{Name: "token-file", Category: groupBox, Usage: "or the `FILE` that holds it", EnvVars: []string{"CRIMP_TOKEN_FILE"}},
 	)
+}
+
+// boxToken is the token to bring along. A container's health check has the same
+// environment as its box, so the file that tells serve tells us as well.
+func boxToken(c *cli.Context) (string, error) {
+	if token, file := c.String("token"), c.String("token-file"); token != "" || file == "" {
+		return token, nil
+	}
+	return readToken(c.String("token-file"))
 }
 
 func jsonFlag() cli.Flag {

@@ -46,7 +46,7 @@ func start(conf *configuration, log zerolog.Logger) (*instance, error) {
 	}
 	listener, err := net.Listen("tcp", conf.Control.Listen)
 	if err != nil {
-		return nil, faults.Errorf(faults.Bind, controlField, "cannot listen on %s: %s", conf.Control.Listen, reason(err))
+		return nil, faults.Errorf(faults.Bind, controlField, "%s: %s", conf.Control.Listen, reason(err))
 	}
 	box, err := middlebox.New(middlebox.Config{Seed: *conf.Seed, Limits: conf.Limits, Log: log, Forbidden: []string{listener.Addr().String()}})
 	if err != nil {

@@ -64,8 +64,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// addresses FILE: once `serve --addr-file FILE` is ready, CRIMP_API and a
-// variable per route (WEB) hold its addresses.
+// addresses FILE: once `serve --addr-file FILE` is ready, CRIMP_API,
+// CONTROL and a variable per route (WEB) hold its addresses.
 func readAddresses(ts *testscript.TestScript, _ bool, args []string) {
 	var a addresses
 	patiently(ts, func() error {
@@ -76,6 +76,7 @@ func readAddresses(ts *testscript.TestScript, _ bool, args []string) {
 		return json.Unmarshal(raw, &a)
 	})
 	ts.Setenv("CRIMP_API", "http://"+a.Control)
+	ts.Setenv("CONTROL", a.Control)
 	for name, address := range a.Routes {
 		ts.Setenv(strings.TrimPrefix(urlVariable(name), "CRIMP_URL_"), address)
 	}

@@ -75,6 +75,10 @@ func waitReady(c *cli.Context, timeout time.Duration) error {
 	if err != nil {
 		return err
 	}
+	token, err := boxToken(c)
+	if err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -84,7 +88,7 @@ func waitReady(c *cli.Context, timeout time.Duration) error {
 	client := &http.Client{Transport: transport}
 	last := "nothing tried"
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		ready, said := askReady(ctx, client, api, c.String("token"))
+		ready, said := askReady(ctx, client, api, token)
 		if ready {
 			return say(c, map[string]any{"ready": true, "api": api}, "ready")
 		}
