@@ -55,6 +55,9 @@ func (b *Box) draft(r *route, conf *settings, rules []wanted, c Change) (*draft,
 	d := &draft{r: r, conf: conf, next: &inForce{plan: plan}, sender: c}
 	for i, compiled := range plan.Rules() {
 		e := rules[i].entry
+		if e.c == nil || !sameRule(e.c.Rule, compiled.Rule) {
+			e.summary = compiled.Rule.Describe()
+		}
 		e.c = compiled
 		m := markOf(old.find(compiled.Rule.Name), &e)
 		if m != "" {

@@ -79,6 +79,9 @@ func (g *leg) ready(l *loop, r sys.Ready) {
 // pending is how many bytes wait for the peer to take them.
 func (g *leg) pending() int { return len(g.pend) - g.at }
 
+// outgone is how many bytes were said to the peer, taken by it or not.
+func (g *leg) outgone() int64 { return g.said + int64(g.pending()) }
+
 // send says b to the peer: at once as far as it takes it, the rest is kept.
 func (g *leg) send(b []byte) {
 	if g.gone || g.broken || g.shut || len(b) == 0 {
@@ -202,6 +205,13 @@ func (g *leg) discard() bool {
 // ask orders an ending. A stronger one replaces a weaker one that waits; what
 // the weaker had to tell is told with it.
 func (g *leg) ask(op faults.Op, f *firing) {
+	if g.gone { // it has ended already, in its own way
+		if f != nil {
+			f.data.Acked = g.acked(f.data.Bytes)
+			g.s.emitFired(f)
+		}
+		return
+	}
 	now := g.s.l.now
 	if g.ending == nil {
 		g.ending = &ending{asked: now, progress: now, left: -1, poll: pollFirst}
@@ -220,7 +230,7 @@ func (g *leg) ask(op faults.Op, f *firing) {
 func (g *leg) settle() {
 	if e := g.ending; e != nil {
 		switch {
-		case g.gone || e.op == faults.OpAbort || e.op > faults.OpShut && (g.broken || !g.up):
+		case e.op == faults.OpAbort || e.op > faults.OpShut && (g.broken || !g.up):
 			g.over("rst")
 		case !g.up: // a FIN waits for the dial
 		case g.pending() > 0:

@@ -97,10 +97,10 @@ func (b *Box) Sessions(f Filter) (List[SessionItem], error) {
 
 // asHeard is what a filter can ask of a session: its newest exchange, if any.
 func (s *session) asHeard() *heard {
-	if s.heard != nil {
-		return s.heard
+	if s.telling != nil {
+		return &s.telling.heard
 	}
-	return s.hears()
+	return s.self
 }
 
 // Exchanges lists exchanges, those that are over first, then the open ones, each
@@ -113,9 +113,9 @@ func (b *Box) Exchanges(f Filter) (List[ExchangeItem], error) {
 	seq := b.journal.newest()
 	var found, open []ExchangeItem
 	over, complete := b.journal.finishedSince(c.since)
-	for _, h := range over {
-		if c.exchange(h) {
-			found = append(found, h.exchange)
+	for _, x := range over {
+		if it := x.data.(ExchangeItem); c.exchange(&it, *x.heard) {
+			found = append(found, it)
 		}
 	}
 	var mu sync.Mutex
@@ -126,9 +126,8 @@ func (b *Box) Exchanges(f Filter) (List[ExchangeItem], error) {
 				continue
 			}
 			s.eng.Exchanges(func(x *faults.Exchange) {
-				s.hear(x)
-				if x.Head.StartStop > 0 && c.exchange(s.heard) {
-					some = append(some, s.heard.exchange)
+				if t := s.hear(x); x.Head.StartStop > 0 && c.exchange(&t.item, t.heard) {
+					some = append(some, t.item)
 				}
 			})
 		}

@@ -41,15 +41,17 @@ type session struct {
 	ended    bool // over: it is no longer one of the loop's
 	crashed  bool // a step panicked: the engine is not asked again
 	starved  bool
-	stalled  bool
-	cut      bool // a fault ended a side of it
+	halted   bool  // an operator stalled it
+	stalled  stall // the newest that a rule made
+	cut      bool  // a fault ended a side of it
 	draining bool
 
 	cause     string
 	rules     []string // that fired
 	exchanges int64
-	heard     *heard // the newest exchange, for filters
-	held      int64  // as accounted for the box
+	self      *heard   // what filters can ask where there is no exchange
+	telling   *telling // the exchange last told of
+	held      int64    // as accounted for the box
 	counted   [2]int64
 }
 
@@ -59,6 +61,7 @@ func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) 
 	s.do = s
 	s.id = r.name + "/" + strconv.FormatUint(num, 10)
 	s.client = peer.String()
+	s.self = &heard{facts: faults.Facts{Session: num, Client: peer}}
 	s.leg[wire.Downstream] = leg{s: s, to: wire.Downstream, sock: sock, up: true, flags: sys.Out}
 	s.leg[wire.Upstream] = leg{s: s, to: wire.Upstream, sock: sys.None}
 	s.index = len(l.sessions)
@@ -329,6 +332,9 @@ func (s *session) swap() {
 	}
 	defer s.guard()
 	s.plan = plan
+	if c := plan.Rule(s.stalled.rule); c == nil || !c.Rule.Armed {
+		s.stalled = stall{}
+	}
 	s.step(faults.Input{Kind: faults.InSwap, Plan: plan})
 	s.l.enqueue(&s.task)
 }
@@ -339,8 +345,11 @@ func (s *session) command(act faults.Act, side faults.Side) {
 	if act <= faults.ActFin {
 		s.blame("command")
 	}
-	if act == faults.ActResume {
-		s.stalled = false
+	switch act {
+	case faults.ActStall:
+		s.halted = true
+	case faults.ActResume:
+		s.halted = false
 	}
 	s.step(faults.Input{Kind: faults.InCommand, Act: act, Side: side})
 	s.l.enqueue(&s.task)
