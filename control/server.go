@@ -167,8 +167,9 @@ func (s *Server) listenHost() string {
 	return hostOnly(s.addr.String())
 }
 
-// handler is what the server answers, for tests and for Serve. The page and
-// /healthz need no token: the page is the same for everybody, and asks for it.
+// handler is what the server answers, for tests and for Serve. The page and the
+// two probes need no token: the page is the same for everybody, and asks for it;
+// probes (a container's health check, say) have none to give.
 func (s *Server) handler() http.Handler {
 	page, metrics := s.o.Page, s.o.Metrics
 	if page == nil {
@@ -180,7 +181,7 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", s.open(page))
 	mux.Handle("/healthz", s.open(get(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })))
-	mux.Handle("/readyz", s.guarded(get(s.serveReady)))
+	mux.Handle("/readyz", s.open(get(s.serveReady)))
 	mux.Handle("/metrics", s.guarded(metrics))
 	mux.Handle("/v1/state", s.guarded(get(func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.box.State()) })))
 	mux.Handle("/v1/schema.json", s.guarded(get(serveSchema)))
