@@ -3,6 +3,7 @@ package e2e
 import (
 	"debug/elf"
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,7 +107,7 @@ func TestImageChecksItsOwnHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	open := serve(t, "--control", "0.0.0.0:0", "--token-file", token)
-	_, port, _ := strings.Cut(strings.TrimPrefix(open.api, "http://"), ":")
+	_, port, _ := net.SplitHostPort(strings.TrimPrefix(open.api, "http://"))
 	wantOK(t, run(t, []string{"CRIMP_API=http://127.0.0.1:" + port}, program, words[1:]...))
 	if got := run(t, []string{"CRIMP_API=http://" + freeAddr(t)}, program, words[1:]...); got.code == 0 {
 		t.Error("healthy without a box")
