@@ -30,7 +30,7 @@ it exits with 4 and says how far it got and what nearly matched.`,
 			"crimp wait fault.fired --rule truncate --count 3",
 			"crimp wait session.closed --route web --match client=10.0.0.7 --timeout 1m"),
 		Flags: boxFlags(append(filterFlags(),
-			wholeFlag("count", groupFilter, "until there are `N`", "1"),
+			countFlag("count", groupFilter, "until there are `N`", "1"),
 			durationFlag("timeout", groupFilter, "give up after this `DURATION`", "10s"),
 			jsonFlag())...),
 		Action: func(c *cli.Context) error {

@@ -24,7 +24,7 @@ func routesCommand() *cli.Command {
 		text: "Lists the routes in the order of the configuration.",
 		examples: []string{"crimp routes", "crimp routes --json | jq -r .listen",
 			"crimp routes --expect 1-"},
-		unfiltered: true, row: rowOf(routeRow), flags: []cli.Flag{wholeFlag("limit", groupFilter, "only the newest `N`", ""), expectFlag(), jsonFlag()},
+		unfiltered: true, row: rowOf(routeRow), flags: []cli.Flag{countFlag("limit", groupFilter, "only the newest `N`", ""), expectFlag(), jsonFlag()},
 	}.command()
 }
 
@@ -37,7 +37,7 @@ func rulesCommand() *cli.Command {
 		row: rowOf(ruleRow),
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "armed", Category: groupFilter, Usage: "only what is armed", DisableDefaultText: true},
-			routeFlag(), ruleFlag(), wholeFlag("limit", groupFilter, "only the newest `N`", ""), expectFlag(), jsonFlag(),
+			routeFlag(), ruleFlag(), countFlag("limit", groupFilter, "only the newest `N`", ""), expectFlag(), jsonFlag(),
 		},
 		keep: func(c *cli.Context, raw json.RawMessage) bool {
 			var r middlebox.RuleState
