@@ -14,11 +14,10 @@ const words = {
 /**
  * Name, connection, box, and the button that is never out of sight.
  * @param {{connection: import('./store.js').State['connection'], box: import('./store.js').State['box'],
- *   panic: import('./store.js').Panic|null, routes: import('./store.js').Route[], busy?: string,
+ *   panic: import('./store.js').Panic|null, armed: number, busy?: string,
  *   failure?: import('./store.js').Failure, actions: import('./actions.js').Actions}} props
  */
-export function Header({ connection, box, panic, routes, busy, failure, actions }) {
-  const armed = routes.reduce((n, r) => n + (r.rules ?? []).filter((x) => x.armed).length, 0);
+export function Header({ connection, box, panic, armed, busy, failure, actions }) {
   const live = connection.status === 'live';
   return html`<header class="top">
     <div class="bar">

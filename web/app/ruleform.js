@@ -1,7 +1,7 @@
 // @ts-check
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { cls, html } from './html.js';
-import { fieldOf, findFault, gateFields, matchFields, paramFields, ruleFrom, valuesOf } from './rulevalues.js';
+import { fieldOf, findFault, freeName, gateFields, matchFields, paramFields, ruleFrom, valuesOf } from './rulevalues.js';
 
 /** @typedef {import('./store.js').Fault} Fault */
 /** @typedef {import('./rulevalues.js').Field} Field */
@@ -24,12 +24,13 @@ export function RuleForm({ route, faults, rule, fault: first, busy, failure, blo
   const params = paramFields(fault);
   const ids = ['name', 'fault', ...params.map((f) => f.id), ...matchFields.map((f) => f.id), ...gateFields.map((f) => f.id)];
   const wrong = failure ? fieldOf(failure.field, ids) : '';
+  const replaces = values.name !== rule?.name && (route.rules ?? []).some((r) => r.name === values.name);
   const prefix = `${route.name}-form-`;
 
   const choose = (/** @type {any} */ e) => {
     const next = findFault(faults, e.target.value);
     setChosen(e.target.value);
-    setValues((v) => ({ ...valuesOf(undefined, next), ...other(v), name: named ? v.name : next?.name ?? '' }));
+    setValues((v) => ({ ...valuesOf(undefined, next), ...other(v), name: named ? v.name : freeName(route.rules ?? [], next?.name ?? '') }));
     actions.forgive(formKey);
   };
   const set = (/** @type {string} */ id) => (/** @type {any} */ e) => {
@@ -64,7 +65,7 @@ export function RuleForm({ route, faults, rule, fault: first, busy, failure, blo
         <p class="about" id="${prefix}about">${fault && html`${fault.is && html`<code>${fault.is}</code><br />`}<b>On the wire:</b> ${fault.summary}${fault.client && html`<br /><b>The client:</b> ${fault.client}`}`}</p>
       </div>
       ${fault && params.map(field)}
-      ${fault && field({ id: 'name', name: 'name', type: 'text', help: 'of the rule on this route', initial: '' })}
+      ${fault && field({ id: 'name', name: 'name', type: 'text', help: replaces ? 'replaces the rule of that name' : 'of the rule on this route', initial: '' })}
     </div>
     ${fault && html`
       <details open=${filled(matchFields)}><summary>Which traffic</summary><div class="fields">${matchFields.map(field)}</div></details>
