@@ -68,6 +68,7 @@ func (e *Engine) eof(d wire.Direction) {
 		e.pair.EOF(d)
 	}
 	l.release(true)
+	l.eof = true
 	l.terminate(nil, term{op: OpShut}, e.now, nil)
 }
 
@@ -79,7 +80,7 @@ func (e *Engine) reset(d wire.Direction) {
 	back.mute = true
 	back.hold = hold{}
 	if !back.closed {
-		back.closed = true
+		back.closed, back.op = true, OpAbort
 		e.actions = append(e.actions, Action{Op: OpAbort, Dir: back.dir})
 	}
 	if d == wire.Upstream { // nobody is there to be answered

@@ -146,13 +146,13 @@ func (o *outbox) discard(b *bond) {
 	o.entries, o.buf = kept, buf
 }
 
-// drop forgets everything but notes, which become due: the receiver is gone.
+// drop forgets everything but notes, those of endings too, which become due: the
+// receiver is gone, what fired towards it is still to be told.
 func (o *outbox) drop(now time.Time) {
 	kept := o.entries[:o.head]
 	for _, e := range o.entries[o.head:] {
-		if e.op == OpNote {
-			e.at, e.by = now, nil
-			kept = append(kept, e)
+		if e.note != nil {
+			kept = append(kept, entry{at: now, op: OpNote, note: e.note})
 		}
 	}
 	clear(o.entries[len(kept):])

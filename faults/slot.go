@@ -135,8 +135,13 @@ func (s *slot) letGo() {
 	}
 }
 
-// reach does the damage at byte k of seg, if the gate says yes.
+// reach does the damage at byte k of seg, if the gate says yes. Where the
+// direction has ended (its sender said FIN, or a rule behind this one cut it at
+// the bytes just before) there is nothing to damage.
 func (s *slot) reach(seg wire.Segment, k int) {
+	if s.lane.mute || s.lane.eof {
+		return
+	}
 	note := s.note(seg, k)
 	if !s.ask() {
 		return
