@@ -242,6 +242,7 @@ func (g *leg) settle() {
 		case e.op == faults.OpReset:
 			g.patience(e)
 		default:
+			g.tell(e) // first: who sees the ending finds it in the journal
 			g.fin()
 			g.retire(e.op)
 		}

@@ -142,6 +142,9 @@ func (s *session) relay(d wire.Direction) bool {
 		s.starve()
 		return false
 	}
+	// What the engine need not see (Splice) is read and given to it all the same:
+	// it takes bytes wherever it would take their number. Moving them unseen
+	// through a pipe is only faster, and has its place here.
 	n := len(s.l.buf)
 	if want.N > 0 && want.N < int64(n) {
 		n = int(want.N)
@@ -238,6 +241,7 @@ func (s *session) settle() {
 	client, server := &s.leg[wire.Downstream], &s.leg[wire.Upstream]
 	if client.gone && !s.dialled {
 		s.dropDial()
+		s.step(faults.Input{Kind: faults.InReset, Dir: wire.Downstream}) // what was meant for the server is told to be lost
 		server.over(server.ended)
 	}
 	if client.gone && server.sock == sys.None && s.dial == nil {
