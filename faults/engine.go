@@ -265,7 +265,7 @@ func (e *Engine) Deadline() time.Time {
 		if !l.waits() && !l.halted {
 			sooner(l.out.next())
 		}
-		if l.hold.on {
+		if len(l.hold.segs) > 0 {
 			sooner(l.hold.since.Add(holdTime))
 		}
 		for _, s := range l.chain {

@@ -77,7 +77,7 @@ func (e *Engine) eof(d wire.Direction) {
 func (e *Engine) reset(d wire.Direction) {
 	l, back := &e.lanes[d], e.lanes[d].opposite()
 	back.out.drop(e.now)
-	back.mute = true
+	back.mute, back.halted = true, false
 	back.hold = hold{}
 	if !back.closed {
 		back.closed, back.op = true, OpAbort
@@ -165,7 +165,7 @@ func (l *lane) cutOff(op Op) {
 func (e *Engine) wake() {
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if l.hold.on && !l.hold.since.Add(holdTime).After(e.now) {
+		if len(l.hold.segs) > 0 && !l.hold.since.Add(holdTime).After(e.now) {
 			l.overheld("older than 1 s")
 		}
 		for i := 0; i < len(l.chain); i++ {
