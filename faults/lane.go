@@ -28,6 +28,7 @@ type lane struct {
 	eof    bool  // the sender's FIN was read: there is nothing more to damage
 	closed bool  // the ending, or FIN, was handed to the receiver's leg
 	op     Op    // which; a stronger one may follow
+	ending bool  // a rule is cutting it just now
 	drain  bool  // mute, and the sender is closed once its message is complete
 	halted bool  // an operator stalled it
 	told   bool  // that it is opaque
@@ -252,8 +253,9 @@ func (l *lane) finish(t term, at time.Time, by *bond) {
 // says. Both start at the same instant, each behind what was said to its leg.
 func (l *lane) end(w *Writer, how Ending, other Other, note *Note) {
 	opp := l.opposite()
+	l.ending = true
 	opp.release(true)
-	l.mute, opp.mute = true, true
+	l.mute, opp.mute, l.ending = true, true, false
 	at, by := w.when(), w.binding()
 	t := term{op: how.op(), note: note}
 	if note != nil {
