@@ -12,9 +12,8 @@ type outbox struct {
 	entries []entry
 	head    int // entries before it are out
 	buf     []byte
-	bufHead int   // bytes before it are out
-	held    int   // bytes waiting, those of others' buffers included
-	binder  *bond // who bound the last entry: later ones inherit it
+	bufHead int // bytes before it are out
+	held    int // bytes waiting, those of others' buffers included
 }
 
 // entry is one thing waiting. Bytes are the next n of buf, or ext.
