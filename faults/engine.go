@@ -305,6 +305,10 @@ func (e *Engine) HeldBytes() (down, up int) {
 	return e.lanes[wire.Downstream].out.held, e.lanes[wire.Upstream].out.held
 }
 
+// Owes says that something is still to be said in a direction: bytes, FIN or an
+// ending wait there for their time, or for the upstream connection.
+func (e *Engine) Owes(d wire.Direction) bool { return !e.lanes[d].out.empty() }
+
 // Over says that both legs have been told their ending.
 func (e *Engine) Over() bool {
 	return e.lanes[wire.Downstream].closed && e.lanes[wire.Upstream].closed
