@@ -122,6 +122,9 @@ func TestClickCutsALiveConnection(t *testing.T) {
 	p.until("the log tells where and how", `text('.about-fault').includes('cut-head on web/1/2') && text('.about-fault').includes('FIN')`)
 	p.until("the exchange shows what fired", `text('.exchanges tbody tr').includes('GET /cut') && text('.exchanges .hit').includes('cut-head at ')`)
 	p.until("the session is closed", `text('.sessions tr.closed').includes('cut')`)
+	if gap := eval[string](p, `text('.gap')`); gap != "" {
+		t.Errorf("the log misses events: %s", gap)
+	}
 	p.shoot("e2e")
 
 	p.flip("web cut-head")
@@ -144,9 +147,10 @@ func TestRealBoxFromThePage(t *testing.T) {
 	// Errors of the box land at their fields.
 	p.click(".add")
 	p.choose(".rule-form select", "cut")
+	p.click("details:nth-of-type(1) summary")
+	p.click("details:nth-of-type(2) summary")
 	for field, wrong := range map[string]string{"params.at": "nowhere", "match.session": "x-y", "gate.times": "few", "ttl": "30"} {
 		id := "web-form-" + field
-		p.do(chromedp.Evaluate(`document.querySelectorAll('details').forEach((d) => { d.open = true })`, nil))
 		was := eval[string](p, `document.getElementById('`+id+`').value`)
 		p.write("[id='"+id+"']", wrong)
 		p.click(".rule-form .primary")

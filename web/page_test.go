@@ -127,7 +127,7 @@ func TestPanic(t *testing.T) {
 	p.flip("web truncate")
 	p.until("it is on", `is('web truncate', true) && text('.armed-count') === '1 rule armed'`)
 	p.click(".panic")
-	p.until("everything is off and it says who", `text('.banner.off').includes('Everything is off') && text('.banner.off').includes('By dashboard, “dashboard”')`)
+	p.until("everything is off and it says who", `text('.banner.off').includes('Everything is off') && text('.banner.off').includes('By dashboard, “the button on the page”')`)
 	p.until("nothing can be armed", `toggle('web truncate').disabled && is('web truncate', false) && text('.armed-count').startsWith('nothing armed')`)
 	p.shoot("panic")
 	p.do(chromedp.Click(`//button[.="Release"]`, chromedp.BySearch))
@@ -162,6 +162,8 @@ func TestResync(t *testing.T) {
 	p.until("the page is as the snapshot", `is('web late', true) && text('.rule-status', rule('web late')).startsWith('77 hits') && text('.route h2').includes('db')`)
 	b.emit("fault.fired", object{"route": "web", "rule": "late", "data": object{"fault": "latency"}})
 	p.until("and goes on from it", `text('.rule-status', rule('web late')).startsWith('78 hits')`)
+	b.emit("rule.missed", object{"route": "web", "rule": "late", "seq": 9000, "data": object{"fault": "latency"}})
+	p.until("the log says what it does not have", `/^[\d,]+ events before this one/.test(text('.gap'))`)
 	p.clean()
 }
 
@@ -318,6 +320,8 @@ func TestSchemesAndWidths(t *testing.T) {
 	b := newPeer(t)
 	b.change(busyBox(b))
 	p := open(t, b)
+	p.click(".add")
+	p.choose(".rule-form select", "latency")
 	for _, scheme := range []string{"light", "dark"} {
 		p.do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}))
 		for name, size := range map[string][2]int64{"desktop": {1440, 900}, "laptop": {1180, 800}, "phone": {390, 844}, "narrow": {320, 640}} {
