@@ -118,7 +118,7 @@ func TestClickCutsALiveConnection(t *testing.T) {
 	if err == nil || strings.HasSuffix(head, "\r\n") || strings.Count(head, "\r\n") != 2 {
 		t.Errorf("the head should stop in the middle of its second field, then FIN; came %q, %v", head, err)
 	}
-	p.until("the hit is counted", `text('.rule-status', rule('web cut-head')).startsWith('1 hit')`)
+	p.until("the hit is counted", `text('.rule-status', rule('web cut-head')) === '1 hit in force, no session open'`)
 	p.until("the log tells where and how", `text('.about-fault').includes('cut-head on web/1/2') && text('.about-fault').includes('FIN')`)
 	p.until("the exchange shows what fired", `text('.exchanges tbody tr').includes('GET /cut') && text('.exchanges .hit').includes('cut-head at ')`)
 	p.until("the session is closed", `text('.sessions tr.closed').includes('cut')`)

@@ -83,6 +83,7 @@ func TestEventsShow(t *testing.T) {
 	b.emit("fault.fired", object{"route": "web", "session": "web/1", "exchange": "web/1/1", "rule": "truncate",
 		"data": object{"fault": "truncate", "direction": "downstream", "at": "body:512", "bytes": 734, "end": "fin", "acked": 734}})
 	p.until("the hit is counted", `text('.rule-status', rule('web truncate')).startsWith('1 hit ')`)
+	p.until("it is in force on the session that came", `text('.rule-status', rule('web truncate')) === '1 hit in force on 1 session'`)
 	p.until("the log tells it", `text('.about-fault').includes('truncate at body:512 · downstream · FIN · 734 B out before it')`)
 	b.emit("exchange.finished", object{"route": "web", "session": "web/1", "exchange": "web/1/1", "data": object{"id": "web/1/1", "route": "web", "session": "web/1", "client": "127.0.0.1:50122",
 		"request": object{"method": "GET", "target": "/", "bytes": 0, "delivered": "whole"}, "response": object{"status": 200, "declared": 1024, "sent": 512, "end": "fin"},
