@@ -22,7 +22,36 @@ func (w *world) judge() {
 	if !harsh && took > 3 {
 		w.failf("nobody disturbed anything, and the end took %.1f s", took)
 	}
+	w.judgeGates()
 	w.judgeBox()
+}
+
+// judgeGates counts the firings of rules that may fire only so often.
+func (w *world) judgeGates() {
+	for _, x := range w.routes {
+		for i := range x.ever {
+			d := &x.ever[i]
+			if d.Gate.Times == 0 {
+				continue
+			}
+			fired, may := int64(0), int64(0)
+			for _, a := range x.history {
+				if a.Name == d.Name {
+					may += d.Gate.Times
+				}
+			}
+			for _, s := range w.sessions {
+				for _, e := range s.fired {
+					if s.route == x && e.Rule == d.Name {
+						fired++
+					}
+				}
+			}
+			if fired > may {
+				w.failf("%s fired %d times, and may %d", d.Describe(), fired, may)
+			}
+		}
+	}
 }
 
 // disturbed says that somebody other than a rule ended the session before its time.
@@ -141,6 +170,9 @@ func (w *world) judgeCut(s *simSession, e *Event, rule *drawnRule) {
 		w.failf("%s got %d bytes, and the event says %d were acknowledged: %+v", to, got, data.Acked, data)
 	case got > data.Bytes, got < data.Bytes && !to.lazy:
 		w.failf("%s got %d bytes, and the cut was after %d: %+v", to, got, data.Bytes, data)
+	}
+	if data.End != rule.end.String() {
+		w.failf("%s ended %s with %q", rule.Describe(), s.name(), data.End)
 	}
 	if !s.route.edited(dir) && data.Offset != data.Bytes {
 		w.failf("%s: nothing was inserted, and %d bytes went out before the cut at byte %d", s.name(), data.Bytes, data.Offset)

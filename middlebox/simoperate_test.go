@@ -86,6 +86,10 @@ func (w *world) operate() {
 	if x.gone {
 		return
 	}
+	var before map[*session]*faults.Plan
+	if w.plant != nil && w.plant.swap {
+		before = w.plansNow()
+	}
 	n := w.r.IntN(20)
 	switch {
 	case n < 6 && len(x.rules) < 4:
@@ -113,8 +117,31 @@ func (w *world) operate() {
 	case n >= 17:
 		w.command()
 	}
+	w.goOnUnder(before)
 	w.after()
 	w.nothingHeld()
+}
+
+// plansNow are the plans of the live sessions, and goOnUnder, a planted bug, steps
+// them back to those.
+func (w *world) plansNow() map[*session]*faults.Plan {
+	plans := map[*session]*faults.Plan{}
+	for _, l := range w.box.loops {
+		for _, s := range l.sessions {
+			plans[s] = s.plan
+		}
+	}
+	return plans
+}
+
+func (w *world) goOnUnder(plans map[*session]*faults.Plan) {
+	for _, l := range w.box.loops {
+		for _, s := range l.sessions {
+			if old := plans[s]; old != nil && old != s.plan {
+				s.perform(s.eng.Step(l.now, faults.Input{Kind: faults.InSwap, Plan: old}))
+			}
+		}
+	}
 }
 
 func (w *world) must(err error) {

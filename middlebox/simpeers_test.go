@@ -55,8 +55,9 @@ func (w *world) newActor(s *simSession, p *simnet.Peer, dir int, says text) *act
 // move does one thing the peer could do; false: there was none.
 func (a *actor) move() bool {
 	if a.gone || !a.p.Connected() {
-		a.gone = a.gone || a.p.Refused()
-		return false
+		refused := !a.gone && a.p.Refused()
+		a.gone = a.gone || refused
+		return refused
 	}
 	if a.temper >= slams && !a.w.finishing {
 		if a.fuse--; a.fuse < 0 {

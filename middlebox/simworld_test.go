@@ -185,7 +185,7 @@ func (w *world) configure() {
 		for range pick(w.r, 0, 0, 1, 2) {
 			d := w.draw(x)
 			x.conf = append(x.conf, d)
-			x.Rules = append(x.Rules, d.Rule)
+			x.Rules = append(x.Rules, w.given(d))
 		}
 		w.routes, routes = append(w.routes, x), append(routes, x.Route)
 	}
