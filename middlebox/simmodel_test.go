@@ -296,5 +296,3 @@ func (w *world) ending(s *simSession) (*Event, *drawnRule) {
 
 // ended is how a peer's connection ended, as the peer saw it.
 func (a *actor) ended() simnet.End { return a.p.End() }
-
-func isRST(e faults.Ending) bool { return e == faults.Rst }
