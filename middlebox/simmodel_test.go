@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"crimp/faults"
 	"crimp/faults/wire"
 	"crimp/middlebox/simnet"
 )
