@@ -62,7 +62,7 @@ func (s *slot) open() {
 }
 
 // segment shows the slot a run of bytes that reaches it at a time.
-func (s *slot) segment(seg wire.Segment, at time.Time, by *bond) {
+func (s *slot) segment(seg wire.Segment, at time.Time, by *late) {
 	w := &s.w
 	if w.ended {
 		return
