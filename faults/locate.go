@@ -15,6 +15,7 @@ type locator struct {
 	known  bool
 	body   int64 // body data bytes of the message seen so far
 	chunk  int64 // data bytes of the chunk seen so far
+	middle int64 // of the chunk-size line, as lane.middle
 	done   bool
 }
 
@@ -52,7 +53,7 @@ func (l *locator) look(s *wire.Segment) (int, bool) {
 	case ChunkAt:
 		return 0, s.Part == wire.ChunkSize && s.First && int64(s.Index) == l.pos.N
 	case ChunkSizeMid:
-		return len(lineText(s.Data)) / 2, s.Part == wire.ChunkSize && s.First && s.Last && int64(s.Index) == l.pos.N
+		return within(l.middle-s.Pos, n, s.Part == wire.ChunkSize && l.middle >= 0 && int64(s.Index) == l.pos.N)
 	case ChunkDataMid:
 		return l.inChunk(s)
 	case LastChunkAt:
