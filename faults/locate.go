@@ -53,7 +53,13 @@ func (l *locator) look(s *wire.Segment) (int, bool) {
 	case ChunkAt:
 		return 0, s.Part == wire.ChunkSize && s.First && int64(s.Index) == l.pos.N
 	case ChunkSizeMid:
-		return within(l.middle-s.Pos, n, s.Part == wire.ChunkSize && l.middle >= 0 && int64(s.Index) == l.pos.N)
+		if s.Part != wire.ChunkSize || int64(s.Index) != l.pos.N {
+			return 0, false
+		}
+		if s.First && s.Last {
+			return len(lineText(s.Data)) / 2, true
+		}
+		return within(l.middle-s.Pos, n, l.middle >= 0)
 	case ChunkDataMid:
 		return l.inChunk(s)
 	case LastChunkAt:
