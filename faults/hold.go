@@ -173,7 +173,7 @@ func (l *lane) release(all bool) {
 	grain := l.grain()
 	if !all && n > 0 {
 		last := h.segs[n-1]
-		complete := last.Head != nil && last.Head.Complete && last.Last
+		complete := last.Head != nil && last.Head.Complete // a body waits for nothing
 		switch {
 		case len(h.pending) > 0, grain == WholeHead && !complete:
 			return

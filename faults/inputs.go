@@ -69,7 +69,7 @@ func (e *Engine) eof(d wire.Direction) {
 		return
 	}
 	l.drain = false
-	if opp := l.opposite(); !opp.closed { // a leg that was kept has ended by itself
+	if opp := l.opposite(); opp.mute && !opp.closed { // a leg that was kept has ended by itself
 		opp.finish(term{op: OpFinish}, e.now, nil)
 	}
 }

@@ -74,3 +74,16 @@ s> HTTP/1.1 200 OK\r\nTE: abcd\r\nTransfer-Encoding: chunked\r\n\r\n000001\r\na\
 >s CLOSE`)
 	}
 }
+
+// TestBodyIsNotHeld: a rule that needs the whole head needs no more than that. What
+// has come of the body goes on with it.
+func TestBodyIsNotHeld(t *testing.T) {
+	length := faults.Rule{Name: "a", Fault: "length-mismatch"}
+	play(t, []faults.Rule{length}, `
+s> HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab
+>c HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\nab
+s> c
+>c c
+s> d
+>c d`)
+}
