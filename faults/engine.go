@@ -265,9 +265,7 @@ func (e *Engine) Deadline() time.Time {
 		if !l.waits() {
 			sooner(l.out.next())
 		}
-		if l.hold.on {
-			sooner(l.hold.since.Add(holdTime))
-		}
+		sooner(l.hold.due())
 		for _, s := range l.chain {
 			sooner(s.alarm)
 		}
@@ -284,10 +282,19 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	case !e.dialed, l.halted, l.out.stalled(), l.out.held >= e.o.Held:
 		return Demand{Mode: Hold}
 	}
-	n := int64(math.MaxInt64)
+	n, most := int64(math.MaxInt64), int64(0)
 	for _, s := range l.chain {
 		if s.w.cursor.Equal(Never) {
 			return Demand{Mode: Hold}
+		}
+		if t, ok := s.stage.(Taker); ok && !s.leaving {
+			k := t.Take(max(0, s.w.cursor.Sub(e.now)))
+			if k <= 0 {
+				return Demand{Mode: Hold}
+			}
+			if most == 0 || k < most {
+				most = k
+			}
 		}
 		n = min(n, s.blind(l.off))
 	}
@@ -295,7 +302,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 		n = min(n, e.pair.Remaining(d))
 	}
 	if n == 0 || !l.out.empty() || l.hold.on || e.protocol == Auto {
-		return Demand{Mode: Read}
+		return Demand{Mode: Read, N: most}
 	}
 	return Demand{Mode: Splice, N: n}
 }

@@ -57,6 +57,9 @@ func (e *Engine) skipped(d wire.Direction, n int64) {
 // eof: the sender's FIN goes the way of its bytes.
 func (e *Engine) eof(d wire.Direction) {
 	l := &e.lanes[d]
+	if l.mute && l.shut {
+		return
+	}
 	if l.mute {
 		l.drain = false
 		if opp := l.opposite(); !opp.closed { // a leg that was kept has ended by itself
@@ -164,7 +167,7 @@ func (l *lane) cutOff(op Op) {
 func (e *Engine) wake() {
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if l.hold.on && !l.hold.since.Add(holdTime).After(e.now) {
+		if due := l.hold.due(); !due.IsZero() && !due.After(e.now) {
 			l.overheld("older than 1 s")
 		}
 		for i := 0; i < len(l.chain); i++ {

@@ -24,6 +24,7 @@ type lane struct {
 	off    int64 // bytes of the stream that entered the chain
 	body   int64 // body bytes of the message that entered the chain
 	said   int64 // bytes said to the receiver, inserted ones included
+	shut   bool  // mute, its receiver got FIN, and the other direction goes on
 	mute   bool  // an ending was said or the receiver is gone: what still comes is dropped
 	closed bool  // the ending, or FIN, was handed to the receiver's leg
 	drain  bool  // mute, and the sender is closed once its message is complete
@@ -158,7 +159,7 @@ func (l *lane) say(s wire.Segment, at time.Time, by *bond) {
 		}
 		if l.dir == wire.Upstream && s.Part == wire.StartLine && s.Last {
 			l.ex.asked = true
-			l.e.pair.Expect(wire.MethodOf(l.ex.Head.Method()))
+			l.e.pair.Expect(l.ex.forwarded())
 		}
 	}
 	l.said += int64(len(s.Data))
@@ -358,6 +359,11 @@ func (l *lane) turnsOpaque() {
 	l.told = true
 	l.release(true)
 	l.missed()
+	for i := 0; i < len(l.chain); i++ { // what they keep back goes on
+		if s := l.chain[i]; s.msg {
+			s.close()
+		}
+	}
 	l.dropMessageSlots()
 	if x := l.ex; x != nil && l.dir == wire.Upstream {
 		x.requested = true
