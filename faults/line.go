@@ -1,0 +1,34 @@
+package faults
+
+import "crimp/faults/wire"
+
+// What message kinds share that look at lines of a head (Grain Line or WholeHead).
+
+// ownLine says that s is a whole start line or field line and as long as its head
+// knows it: no rule before has rewritten it. Only then do the head's offsets hold
+// for its bytes. Of several rules that rewrite one line the first does.
+func ownLine(s wire.Segment) bool {
+	if !s.First || !s.Last || s.Off < 0 || s.Head == nil {
+		return false
+	}
+	switch s.Part {
+	case wire.StartLine:
+		return len(s.Data) == s.Head.StartEnd
+	case wire.Field:
+		if s.Index > len(s.Head.Fields) {
+			return false
+		}
+		f := s.Head.Fields[s.Index-1]
+		return len(s.Data) == f.End-f.Start
+	}
+	return false
+}
+
+// ownField says that s is a field line of that name.
+func ownField(s wire.Segment, name string) bool {
+	return s.Part == wire.Field && ownLine(s) && equalFold(s.Head.Name(s.Index-1), name)
+}
+
+// headEnds says that s begins the blank line: what is inserted before it is the
+// last field. It is asked once in a message.
+func headEnds(s wire.Segment) bool { return s.Part == wire.HeadEnd && s.First && s.Off >= 0 }
