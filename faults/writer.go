@@ -81,9 +81,10 @@ func (w *Writer) Repeat(b []byte, n int64, every time.Duration) {
 	w.Wait(time.Duration(n-1) * every)
 }
 
-// Behind moves the cursor to when what was said before on this direction leaves.
+// Behind moves the cursor to when what was said before on this direction leaves,
+// unless a stall is in its way: what ends that lets this go too.
 func (w *Writer) Behind() {
-	if out := &w.slot.lane.out; !out.empty() {
+	if out := &w.slot.lane.out; !out.empty() && !out.stalled() {
 		w.Until(out.entries[len(out.entries)-1].at)
 	}
 }
