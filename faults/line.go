@@ -32,3 +32,19 @@ func ownField(s wire.Segment, name string) bool {
 // headEnds says that s begins the blank line: what is inserted before it is the
 // last field. It is asked once in a message.
 func headEnds(s wire.Segment) bool { return s.Part == wire.HeadEnd && s.First && s.Off >= 0 }
+
+// changed is a field line (ownField) with another value, and with space, if any,
+// behind its name.
+func changed(s wire.Segment, space, value string) []byte {
+	f := s.Head.Fields[s.Index-1]
+	return joined(s.Data[:f.Colon-f.Start], []byte(space), s.Data[f.Colon-f.Start:f.Value-f.Start], []byte(value), s.Data[f.Stop-f.Start:])
+}
+
+// receiver10 says that a message goes to a receiver of HTTP/1.0, which knows no
+// chunks: a response by the request's version, a request by its own.
+func receiver10(s wire.Segment, x *Exchange) bool {
+	if s.Dir == wire.Upstream {
+		return s.Head.Minor == 0
+	}
+	return x != nil && x.Head.StartStop > 0 && x.Head.Minor == 0
+}
