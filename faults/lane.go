@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"bytes"
 	"slices"
 	"time"
 
@@ -336,18 +335,7 @@ func (l *lane) newSlot(p *part, msg bool) *slot {
 }
 
 // saysClose says that a head's Connection field lists close (RFC 9112 section 9.6).
-func saysClose(h *wire.Head) bool {
-	i := h.Find("Connection")
-	if i < 0 {
-		return false
-	}
-	for word := range bytes.SplitSeq(h.Value(i), []byte(",")) {
-		if equalFold(bytes.TrimSpace(word), "close") {
-			return true
-		}
-	}
-	return false
-}
+func saysClose(h *wire.Head) bool { return lists(h, "Connection", "close") }
 
 // turnsOpaque is called where bytes begin that are no message's: empty lines
 // between messages, or the end of HTTP on this direction.

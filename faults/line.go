@@ -1,6 +1,10 @@
 package faults
 
-import "crimp/faults/wire"
+import (
+	"bytes"
+
+	"crimp/faults/wire"
+)
 
 // What message kinds share that look at lines of a head (Grain Line or WholeHead).
 
@@ -47,4 +51,19 @@ func receiver10(s wire.Segment, x *Exchange) bool {
 		return s.Head.Minor == 0
 	}
 	return x != nil && x.Head.StartStop > 0 && x.Head.Minor == 0
+}
+
+// lists says that a field whose value is a list of words (Connection) has that one.
+func lists(h *wire.Head, field, word string) bool {
+	for i := range h.Fields {
+		if !equalFold(h.Name(i), field) {
+			continue
+		}
+		for item := range bytes.SplitSeq(h.Value(i), []byte(",")) {
+			if equalFold(bytes.TrimSpace(item), word) {
+				return true
+			}
+		}
+	}
+	return false
 }
