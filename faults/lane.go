@@ -68,7 +68,7 @@ func (l *lane) begin() {
 	} else {
 		l.ex = l.e.q.first()
 	}
-	if len(l.e.plan.message[l.dir]) > 0 && !l.mute {
+	if (len(l.e.plan.message[l.dir]) > 0 || l.grain() > Fragment) && !l.mute {
 		l.decide()
 	}
 }

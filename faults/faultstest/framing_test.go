@@ -40,7 +40,7 @@ var bodies = []string{
 // it is armed throughout does so too when it is disarmed at any byte of one:
 // what cannot stop half-way is finished. The exchange after it is clean.
 func TestDisarmKeepsFraming(t *testing.T) {
-	for _, rule := range everyRule(t) {
+	for nth, rule := range everyRule(t) {
 		for _, body := range bodies {
 			exchange := [2]string{
 				wire.Upstream:   "POST /a HTTP/1.1\r\nHost: a\r\nServer: b\r\n" + body,
@@ -51,7 +51,7 @@ func TestDisarmKeepsFraming(t *testing.T) {
 				continue // it ended the session
 			}
 			for d := range exchange {
-				for at := range exchange[d] {
+				for at := nth % 4; at < len(exchange[d]); at += 4 { // over the rules, at every byte
 					got, ok := exchanged(t, rule, exchange, at, wire.Direction(d))
 					for way := range got {
 						if ok && whole[way].broken == "" && got[way].broken != "" {
