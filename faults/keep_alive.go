@@ -188,6 +188,7 @@ func (k *keepAliveStage) answer(s wire.Segment, w *Writer) {
 		w.Omit(s)
 	case word != "" && headEnds(s) && !k.said:
 		k.said = true
+		w.Told(word == "close")
 		w.Insert([]byte(k.fields(s.Head, word)))
 		w.Send(s)
 	default:

@@ -8,22 +8,22 @@ import (
 
 // What message kinds share that look at lines of a head (Grain Line or WholeHead).
 
-// ownLine says that s is a whole start line or field line and as long as its head
-// knows it: no rule before has rewritten it. Only then do the head's offsets hold
-// for its bytes. Of several rules that rewrite one line the first does.
+// ownLine says that s is a whole start line or field line as the peer sent it: no
+// rule before has rewritten it, so the head's offsets hold for its bytes. Of
+// several rules that rewrite one line the first does.
 func ownLine(s wire.Segment) bool {
 	if !s.First || !s.Last || s.Off < 0 || s.Head == nil {
 		return false
 	}
 	switch s.Part {
 	case wire.StartLine:
-		return len(s.Data) == s.Head.StartEnd
+		return bytes.Equal(s.Data, s.Head.Raw[:s.Head.StartEnd])
 	case wire.Field:
 		if s.Index > len(s.Head.Fields) {
 			return false
 		}
 		f := s.Head.Fields[s.Index-1]
-		return len(s.Data) == f.End-f.Start
+		return bytes.Equal(s.Data, s.Head.Raw[f.Start:f.End])
 	}
 	return false
 }

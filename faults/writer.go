@@ -182,6 +182,13 @@ func (w *Writer) Opposite() *Writer {
 	return nil
 }
 
+// Told says whether the client was told, by other fields than the server's, that
+// the connection closes: it should ask nothing more then.
+func (w *Writer) Told(closes bool) {
+	x := w.slot.lane.ex
+	w.slot.lane.e.closing = closes || x != nil && saysClose(&x.Head)
+}
+
 // Fire asks the rule's gate, once for this occurrence: true means act now. It
 // counts the hit and tells the journal where.
 func (w *Writer) Fire() bool {

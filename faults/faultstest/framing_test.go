@@ -41,10 +41,11 @@ var bodies = []string{
 // what cannot stop half-way is finished. The exchange after it is clean.
 func TestDisarmKeepsFraming(t *testing.T) {
 	for nth, rule := range everyRule(t) {
+		rule.Match = faults.Match{Direction: rule.Match.Direction}
 		for _, body := range bodies {
 			exchange := [2]string{
-				wire.Upstream:   "POST /a HTTP/1.1\r\nHost: a\r\nServer: b\r\n" + body,
-				wire.Downstream: "HTTP/1.1 200 OK\r\nHost: a\r\nServer: b\r\n" + body,
+				wire.Upstream:   "POST /a HTTP/1.1\r\nHost: a\r\nServer: b\r\nExpect: 100-continue\r\n" + body,
+				wire.Downstream: "HTTP/1.1 200 OK\r\nHost: a\r\nServer: b\r\nExpect: 100-continue\r\n" + body,
 			}
 			whole, ok := exchanged(t, rule, exchange, -1, 0)
 			if !ok {
