@@ -17,7 +17,10 @@ help:
 	@echo "make bench   BENCH=$(BENCH): benchmarks with allocations"
 	@echo "make docs    the generated table in README.md anew"
 
+# The simulation runs whole without the race detector, which would make it ten
+# times as slow, and in part with it.
 test: tools lint
+	$(GO) test -run '^TestSimulation' ./middlebox
 	$(GO) test -race -timeout 9m ./...
 
 quick: tools
@@ -37,7 +40,7 @@ build:
 
 # Each simulated world is made from one seed, which a failure prints.
 soak:
-	CRIMP_SIM_RUNS=$(SOAK_RUNS) $(GO) test -run Sim -timeout 0 -v ./middlebox/...
+	CRIMP_SIM_RUNS=$(SOAK_RUNS) $(GO) test -run '^TestSimulation$$' -timeout 0 -v ./middlebox
 
 bench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...

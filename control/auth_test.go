@@ -103,7 +103,7 @@ func TestToken(t *testing.T) {
 		{"right", "Bearer " + token, 200},
 		{"scheme without case", "bearer " + token, 200},
 	} {
-		for _, path := range []string{"/v1/state", "/v1/schema.json", "/readyz"} {
+		for _, path := range []string{"/v1/state", "/v1/schema.json"} {
 			if status, text := w.request("GET", path, "", "Authorization", test.header); status != test.status {
 				t.Errorf("%s: GET %s: %d %s, want %d", test.name, path, status, text, test.status)
 			}
@@ -112,7 +112,7 @@ func TestToken(t *testing.T) {
 			t.Errorf("%s: POST: %d, want %d", test.name, status, test.status)
 		}
 	}
-	for _, path := range []string{"/healthz", "/"} {
+	for _, path := range []string{"/healthz", "/readyz", "/"} {
 		if status, _ := w.request("GET", path, ""); status != 200 {
 			t.Errorf("GET %s needs a token: %d", path, status)
 		}

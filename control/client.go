@@ -190,7 +190,7 @@ func (c *Client) call(ctx context.Context, method string, params any, onTake fun
 func (c *Client) send(data []byte) error {
 	c.sendMu.Lock()
 	defer c.sendMu.Unlock()
-	c.ws.SetWriteDeadline(time.Now().Add(writeWithin))
+	c.ws.SetWriteDeadline(time.Now().Add(usual.write))
 	if err := c.ws.WriteMessage(websocket.TextMessage, data); err != nil {
 		c.end(fmt.Errorf("the connection to crimp broke: %w", err))
 		return c.why()
@@ -201,7 +201,7 @@ func (c *Client) send(data []byte) error {
 // read takes messages until the connection ends. The server pings, so silence
 // means that it is gone.
 func (c *Client) read() {
-	alive := func() { c.ws.SetReadDeadline(time.Now().Add(readWithin)) }
+	alive := func() { c.ws.SetReadDeadline(time.Now().Add(usual.read)) }
 	pong := c.ws.PingHandler()
 	c.ws.SetPingHandler(func(text string) error { alive(); return pong(text) })
 	for {

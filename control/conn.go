@@ -47,12 +47,12 @@ func (c *conn) who() string {
 // serve is a connection from its first byte to its last: it returns when
 // everything it started has ended and its leases are over.
 func (s *Server) serve(ws *websocket.Conn) {
-	c := &conn{srv: s, stream: newStream(ws), id: "c" + strconv.FormatInt(s.lastConn.Add(1), 10), remote: ws.RemoteAddr().String(),
+	c := &conn{srv: s, stream: newStream(ws, s.timing), id: "c" + strconv.FormatInt(s.lastConn.Add(1), 10), remote: ws.RemoteAddr().String(),
 		subs: map[int64]*subscription{}, leases: map[ruleKey]lease{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	defer c.cancel()
 	if full := s.enter(c); full != "" {
-		ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseTryAgainLater, full), time.Now().Add(closeWithin))
+		ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseTryAgainLater, full), time.Now().Add(s.timing.close))
 		ws.Close()
 		return
 	}

@@ -78,11 +78,7 @@ func unsubscribe(c *call, p UnsubscribeParams) (Nothing, error) {
 
 // checkTopic refuses what is neither an event type nor the first word of one.
 func checkTopic(field, topic string) error {
-	known := slices.Clone(eventTypes)
-	for _, t := range eventTypes {
-		word, _, _ := strings.Cut(t, ".")
-		known = append(known, word)
-	}
+	known := eventTypesAndWords()
 	if slices.Contains(known, topic) {
 		return nil
 	}
@@ -90,6 +86,17 @@ func checkTopic(field, topic string) error {
 		known = append(known, statsTopic)
 	}
 	return faults.Errorf(faults.Invalid, field, "no event type %.60q%s", topic, faults.Hint(topic, known))
+}
+
+// eventTypesAndWords are the event types and their first words.
+func eventTypesAndWords() []string {
+	all := slices.Clone(eventTypes)
+	for _, t := range eventTypes {
+		if word, _, _ := strings.Cut(t, "."); !slices.Contains(all, word) {
+			all = append(all, word)
+		}
+	}
+	return all
 }
 
 // wants says whether events of that type are for the subscriber.

@@ -219,8 +219,8 @@ type ResyncNote struct {
 	State middlebox.State `json:"state"`
 }
 
-// eventTypes are all event types, in the order of product documentation. A
-// topic is one of these, or the first word of one.
+// eventTypes are all event types. A topic is one of these, or the first word of
+// one.
 var eventTypes = []string{
 	"session.opened", "session.closed", "session.failed", "session.opaque",
 	"exchange.started", "exchange.finished",

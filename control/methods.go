@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"reflect"
 	"runtime/debug"
+	"strings"
 	"time"
+	"unicode"
 
 	"crimp/faults"
 	"crimp/middlebox"
@@ -21,8 +23,14 @@ type call struct {
 	then func() // to be done once the answer is queued; may be nil
 }
 
+// maxWhy bounds a reason: it stays in the journal for long.
+const maxWhy = 500
+
 // change describes a changing call to the box.
 func (c *call) change(why string, ifRev *int64) middlebox.Change {
+	if len(why) > maxWhy {
+		why = strings.ToValidUTF8(why[:maxWhy], "") + "..."
+	}
 	return middlebox.Change{Who: c.who, Why: why, IfRev: ifRev}
 }
 
@@ -115,8 +123,8 @@ func (s *Server) dispatch(c *call, q request) (answer []byte) {
 }
 
 func hello(c *call, p HelloParams) (HelloResult, error) {
-	if len(p.Client) > 100 {
-		return HelloResult{}, faults.Errorf(faults.Invalid, "client", "expected at most 100 bytes, got %d", len(p.Client))
+	if len(p.Client) > 100 || strings.ContainsFunc(p.Client, unicode.IsControl) {
+		return HelloResult{}, faults.Errorf(faults.Invalid, "client", "expected at most 100 bytes without control characters, got %.120q", p.Client)
 	}
 	if c.conn != nil && p.Client != "" {
 		c.conn.name = p.Client

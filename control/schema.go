@@ -3,8 +3,10 @@ package control
 import (
 	"encoding"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -40,12 +42,22 @@ var required = map[reflect.Type][]string{
 	reflect.TypeFor[faults.Rule]():     {"fault"},
 }
 
+// words are the values of members that say no enum by tag.
+var words = map[reflect.Type]map[string][]string{
+	reflect.TypeFor[middlebox.Route](): {
+		"protocol": {"auto", "http", "tcp"}, "mode": {"forward"}, "on_dial_error": {"rst", "fin", "502"},
+	},
+	reflect.TypeFor[middlebox.Filter](): {
+		"type": eventTypesAndWords(), "outcome": {"ok", "cut", "rst", "stalled", "open"},
+	},
+}
+
 // scalars are the types that JSON shows as something else than their Go kind.
 var scalars = map[reflect.Type]object{
 	reflect.TypeFor[time.Time]():       {"type": "string", "format": "date-time"},
 	reflect.TypeFor[faults.Duration](): {"type": "string", "examples": []any{"250ms"}, "description": "a duration with its unit"},
 	reflect.TypeFor[faults.Size]():     {"type": []any{"string", "integer"}, "examples": []any{"64KiB"}, "description": "a size in bytes"},
-	reflect.TypeFor[json.RawMessage](): {},
+	reflect.TypeFor[faults.Percent]():  {"type": []any{"string", "number"}, "examples": []any{"30%"}, "description": "a share, as 30% or 0.3"},
 }
 
 type object = map[string]any
@@ -57,7 +69,7 @@ func serveSchema(w http.ResponseWriter, _ *http.Request) {
 
 // Schema is the JSON Schema document of the configuration and the protocol.
 var Schema = sync.OnceValue(func() []byte {
-	g := &schemaWriter{defs: object{}}
+	g := &schemaWriter{defs: object{}, types: map[string]reflect.Type{}}
 	config := g.of(reflect.TypeFor[configuration](), true)
 	calls := object{}
 	for _, m := range methods {
@@ -91,7 +103,10 @@ var Schema = sync.OnceValue(func() []byte {
 })
 
 // schemaWriter collects the definitions of named structs.
-type schemaWriter struct{ defs object }
+type schemaWriter struct {
+	defs  object
+	types map[string]reflect.Type
+}
 
 // of is the schema of a type. An input is strict: it has no other members.
 func (g *schemaWriter) of(t reflect.Type, input bool) object {
@@ -133,7 +148,11 @@ func (g *schemaWriter) of(t reflect.Type, input bool) object {
 // named is a reference to the definition of a named struct.
 func (g *schemaWriter) named(t reflect.Type, input bool) object {
 	name := defName(t)
+	if other, ok := g.types[name]; ok && other != t {
+		panic("control: two types are called " + name + " in the schema")
+	}
 	if _, ok := g.defs[name]; !ok {
+		g.types[name] = t
 		g.defs[name] = object{} // it may contain itself
 		def := g.members(t, input)
 		if t == reflect.TypeFor[faults.Rule]() {
@@ -173,6 +192,13 @@ func (g *schemaWriter) members(t reflect.Type, input bool) object {
 			p = object{"anyOf": []any{p, object{"type": "null"}}}
 		}
 		properties[tag] = annotated(p, f.Tag)
+		owner := t
+		if up := f.Index[:len(f.Index)-1]; len(up) > 0 {
+			owner = t.FieldByIndex(up).Type
+		}
+		if w := words[owner][tag]; w != nil {
+			properties[tag] = object{"type": "string", "enum": w}
+		}
 		if !optional {
 			always = append(always, tag)
 		}
@@ -197,19 +223,23 @@ func (g *schemaWriter) members(t reflect.Type, input bool) object {
 
 // annotated adds what a field's tags say.
 func annotated(p object, tag reflect.StructTag) object {
-	help, enum := tag.Get("help"), tag.Get("enum")
-	if help == "" && enum == "" {
-		return p
-	}
-	out := object{}
-	for k, v := range p {
-		out[k] = v
-	}
-	if help != "" {
+	out := maps.Clone(p)
+	if help := tag.Get("help"); help != "" {
 		out["description"] = help
 	}
-	if enum != "" {
+	if enum := tag.Get("enum"); enum != "" {
 		out["enum"] = strings.Split(enum, ",")
+	}
+	switch tag.Get("accept") { // the strict decoder's word for what else it takes
+	case "number":
+		out["type"] = []any{p["type"], "number"}
+	case "text":
+		out["type"] = []any{p["type"], "string"}
+	}
+	for word, key := range map[string]string{"min": "minimum", "max": "maximum"} {
+		if n, err := strconv.ParseInt(tag.Get(word), 10, 64); err == nil {
+			out[key] = n
+		}
 	}
 	return out
 }

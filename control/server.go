@@ -46,6 +46,7 @@ type Server struct {
 	http  *http.Server
 	watch func(since int64) cursor
 	ttls  ttls
+	timing
 
 	lastConn atomic.Int64
 	conning  sync.WaitGroup
@@ -60,7 +61,7 @@ type Server struct {
 
 // NewServer makes a server of o. It does nothing until Serve.
 func NewServer(o Options) *Server {
-	s := &Server{o: o, box: o.Box, log: o.Log, conns: map[*conn]struct{}{}}
+	s := &Server{o: o, box: o.Box, log: o.Log, timing: usual, conns: map[*conn]struct{}{}}
 	s.watch = func(since int64) cursor { return s.box.Watch(since) }
 	s.ttls.srv = s
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -166,8 +167,9 @@ func (s *Server) listenHost() string {
 	return hostOnly(s.addr.String())
 }
 
-// handler is what the server answers, for tests and for Serve. The page and
-// /healthz need no token: the page is the same for everybody, and asks for it.
+// handler is what the server answers, for tests and for Serve. The page and the
+// two probes need no token: the page is the same for everybody, and asks for it;
+// probes (a container's health check, say) have none to give.
 func (s *Server) handler() http.Handler {
 	page, metrics := s.o.Page, s.o.Metrics
 	if page == nil {
@@ -179,7 +181,7 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", s.open(page))
 	mux.Handle("/healthz", s.open(get(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })))
-	mux.Handle("/readyz", s.guarded(get(s.serveReady)))
+	mux.Handle("/readyz", s.open(get(s.serveReady)))
 	mux.Handle("/metrics", s.guarded(metrics))
 	mux.Handle("/v1/state", s.guarded(get(func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.box.State()) })))
 	mux.Handle("/v1/schema.json", s.guarded(get(serveSchema)))

@@ -11,21 +11,29 @@ import (
 	"github.com/gorilla/websocket"
 )
 
+// timing is how long a WebSocket waits for what.
+type timing struct {
+	ping  time.Duration // between the server's pings; their pongs keep the connection
+	read  time.Duration // nothing at all for so long: the peer is gone
+	write time.Duration // a message that takes longer to write: the peer does not read
+	close time.Duration // from our close frame to the peer's
+}
+
+// usual is the timing but in tests.
+var usual = timing{ping: 15 * time.Second, read: 40 * time.Second, write: 10 * time.Second, close: 2 * time.Second}
+
 const (
-	pingEvery    = 15 * time.Second // the server's pings; their pongs keep the connection
-	readWithin   = 40 * time.Second // nothing at all for so long: the peer is gone
-	writeWithin  = 10 * time.Second // a message that takes longer to write: the peer does not read
-	closeWithin  = 2 * time.Second  // from our close frame to the peer's
-	maxMessage   = 1 << 20          // read limit, bytes
-	maxNotes     = 1024             // queued notifications
-	maxNoteBytes = 1 << 20          // their bytes
-	maxAnswers   = 32               // queued answers; with as many the next call is not read
+	maxMessage   = 1 << 20 // read limit, bytes
+	maxNotes     = 1024    // queued notifications
+	maxNoteBytes = 1 << 20 // their bytes
+	maxAnswers   = 32      // queued answers; with as many the next call is not read
 )
 
 // stream is one WebSocket with a queue before its writer. One goroutine reads
 // (read), one writes (write); everybody else queues and never waits.
 type stream struct {
 	ws *websocket.Conn
+	timing
 
 	mu        sync.Mutex
 	frames    []frame
@@ -47,8 +55,8 @@ type frame struct {
 	latest bool // a newer one takes its place in the queue
 }
 
-func newStream(ws *websocket.Conn) *stream {
-	s := &stream{ws: ws, wake: make(chan struct{}, 1), written: make(chan struct{})}
+func newStream(ws *websocket.Conn, t timing) *stream {
+	s := &stream{ws: ws, timing: t, wake: make(chan struct{}, 1), written: make(chan struct{})}
 	ws.SetReadLimit(-1) // read has its own limit, and says why it closes
 	s.alive()
 	ws.SetPongHandler(func(string) error { s.alive(); return nil })
@@ -166,16 +174,16 @@ func (s *stream) close(code int, reason string, flush bool) {
 		return
 	}
 	s.closing = &websocket.CloseError{Code: code, Text: reason}
-	within := writeWithin
+	within := s.timing.write
 	if !flush {
 		s.frames, s.notes, s.noteBytes = nil, 0, 0
-		within = closeWithin
+		within = s.timing.close
 	}
 	s.tell()
 	// A write under way gets no more time than this; the reader then waits for
 	// the peer's own close frame.
 	s.ws.NetConn().SetWriteDeadline(time.Now().Add(within))
-	s.ws.SetReadDeadline(time.Now().Add(within + closeWithin))
+	s.ws.SetReadDeadline(time.Now().Add(within + s.timing.close))
 	s.kick()
 }
 
@@ -208,21 +216,21 @@ func (s *stream) wrote(f frame) {
 }
 
 // write is the writer: the queue, and a ping now and then. It ends when the
-// stream closes or the peer takes nothing for writeWithin.
+// stream closes or the peer takes nothing for timing.write.
 func (s *stream) write() {
 	defer close(s.written)
-	pings := time.NewTicker(pingEvery)
+	pings := time.NewTicker(s.timing.ping)
 	defer pings.Stop()
 	for {
 		select {
 		case <-pings.C:
-			s.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWithin))
+			s.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(s.timing.write))
 		default:
 		}
 		f, ok, closing := s.next()
 		switch {
 		case ok:
-			s.ws.SetWriteDeadline(time.Now().Add(writeWithin))
+			s.ws.SetWriteDeadline(time.Now().Add(s.timing.write))
 			err := s.ws.WriteMessage(websocket.TextMessage, f.data)
 			s.wrote(f)
 			if err != nil {
@@ -236,7 +244,7 @@ func (s *stream) write() {
 			select {
 			case <-s.wake:
 			case <-pings.C:
-				s.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWithin))
+				s.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(s.timing.write))
 			}
 		}
 	}
@@ -244,11 +252,11 @@ func (s *stream) write() {
 
 // sayClose sends the close frame and FIN after it.
 func (s *stream) sayClose(e *websocket.CloseError) {
-	s.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(e.Code, e.Text), time.Now().Add(closeWithin))
+	s.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(e.Code, e.Text), time.Now().Add(s.timing.close))
 	if c, ok := s.ws.NetConn().(interface{ CloseWrite() error }); ok {
 		c.CloseWrite()
 	}
-	s.ws.SetReadDeadline(time.Now().Add(closeWithin))
+	s.ws.SetReadDeadline(time.Now().Add(s.timing.close))
 }
 
 // errUnwelcome is a message that ends the connection.
@@ -291,7 +299,7 @@ func (s *stream) alive() bool {
 	if s.closing != nil {
 		return false
 	}
-	s.ws.SetReadDeadline(time.Now().Add(readWithin))
+	s.ws.SetReadDeadline(time.Now().Add(s.timing.read))
 	return true
 }
 
@@ -311,7 +319,7 @@ func (s *stream) finish(err error) {
 	}
 	<-s.written
 	var gone net.Error
-	if !errors.As(err, &gone) {
+	if closed == nil && !errors.As(err, &gone) {
 		io.Copy(io.Discard, io.LimitReader(s.ws.NetConn(), 16*maxMessage))
 	}
 	s.ws.Close()

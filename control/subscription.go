@@ -37,7 +37,8 @@ type Subscription struct {
 
 // Subscribe asks for notifications of the topics: event types, their first
 // words, or "stats"; none: all events. Who does not receive from C in time
-// gets a Resync in place of what was missed, and delays nobody.
+// gets a Resync in place of what was missed, and delays nobody. If ctx ends
+// before the answer, the box may notify in vain until the client closes.
 func (c *Client) Subscribe(ctx context.Context, topics ...string) (*Subscription, error) {
 	out := make(chan Notice)
 	s := &Subscription{C: out, client: c, wake: make(chan struct{}, 1), done: make(chan struct{})}

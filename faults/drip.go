@@ -57,12 +57,13 @@ c> POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi
 
 type dripStage struct {
 	p    drip
-	said int64 // bytes of the piece in progress
+	said int64     // bytes of the piece in progress
+	due  time.Time // when that goes
 }
 
 func (d *dripStage) Segment(s wire.Segment, w *Writer) {
 	if s.Start {
-		w.Behind() // an answer before it in the pipe may still be dripping
+		d.due = w.Behind() // an answer before it in the pipe may still be dripping
 	}
 	if !d.means(s) || !w.Fire() {
 		w.Send(s)
@@ -71,8 +72,12 @@ func (d *dripStage) Segment(s wire.Segment, w *Writer) {
 	for len(s.Data) > 0 {
 		if d.said == int64(d.p.Bytes) {
 			d.said = 0
-			w.Wait(time.Duration(d.p.Every))
+			d.due = d.due.Add(time.Duration(d.p.Every))
 		}
+		if now := w.Now(); d.due.Before(now) || isNever(d.due) && !isNever(now) { // it came later, or a stall before it is over
+			d.due = now
+		}
+		w.Delay(d.due.Sub(w.Now()))
 		n := int(min(int64(d.p.Bytes)-d.said, int64(len(s.Data))))
 		d.said += int64(n)
 		if n == len(s.Data) {

@@ -159,7 +159,6 @@ type Engine struct {
 	lanes    [2]lane
 	q        exchanges
 	bonds    []*bond
-	operator bond
 
 	now     time.Time // of this Step; never goes back
 	opened  time.Time
@@ -256,13 +255,13 @@ func (e *Engine) finish() []Action {
 func (e *Engine) Deadline() time.Time {
 	var first time.Time
 	sooner := func(t time.Time) {
-		if !t.IsZero() && !t.Equal(Never) && (first.IsZero() || t.Before(first)) {
+		if !t.IsZero() && !isNever(t) && (first.IsZero() || t.Before(first)) {
 			first = t
 		}
 	}
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if !l.waits() {
+		if !l.waits() && !l.halted {
 			sooner(l.out.next())
 		}
 		sooner(l.hold.due())
@@ -284,10 +283,10 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	}
 	n, most := int64(math.MaxInt64), int64(0)
 	for _, s := range l.chain {
-		if s.w.cursor.Equal(Never) {
+		if !s.w.line && isNever(s.w.cursor) {
 			return Demand{Mode: Hold}
 		}
-		if t, ok := s.stage.(Taker); ok && !s.leaving {
+		if t, ok := s.stage.(Taker); ok && !isNever(s.w.cursor) {
 			k := t.Take(max(0, s.w.cursor.Sub(e.now)))
 			if k <= 0 {
 				return Demand{Mode: Hold}
@@ -311,6 +310,10 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 func (e *Engine) HeldBytes() (down, up int) {
 	return e.lanes[wire.Downstream].out.held, e.lanes[wire.Upstream].out.held
 }
+
+// Owes says that something is still to be said in a direction: bytes, FIN or an
+// ending wait there for their time, or for the upstream connection.
+func (e *Engine) Owes(d wire.Direction) bool { return !e.lanes[d].out.empty() }
 
 // Over says that both legs have been told their ending.
 func (e *Engine) Over() bool {

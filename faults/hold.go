@@ -204,7 +204,7 @@ func (l *lane) passHeld(n int) {
 	}
 	rest := copy(h.segs, h.segs[n:])
 	clear(h.segs[rest:])
-	h.segs = h.segs[:rest]
+	h.segs, h.since = h.segs[:rest], l.e.now
 	if owned { // actions of this Step may point into buf: leave it to them
 		h.buf = nil
 		h.copy()

@@ -55,8 +55,12 @@ func (h holdFinStage) Blind(int64) int64 { return allOrNothing(true) }
 
 // End holds FIN; a RST is no close that could be waited for.
 func (h holdFinStage) End(w *Writer) {
-	if !w.Resetting() && w.Fire() {
-		w.Stall(time.Duration(h.For))
+	switch {
+	case w.Resetting() || !w.Fire():
+	case h.For > 0:
+		w.Delay(time.Duration(h.For))
+	default:
+		w.Stall(0)
 	}
 	w.Shut()
 }

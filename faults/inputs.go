@@ -57,21 +57,23 @@ func (e *Engine) skipped(d wire.Direction, n int64) {
 // eof: the sender's FIN goes the way of its bytes.
 func (e *Engine) eof(d wire.Direction) {
 	l := &e.lanes[d]
-	if l.mute && l.shut {
-		return
-	}
-	if l.mute {
-		l.drain = false
-		if opp := l.opposite(); !opp.closed { // a leg that was kept has ended by itself
-			opp.finish(term{op: OpFinish}, e.now, nil)
+	if !l.mute {
+		if e.pair != nil {
+			e.pair.EOF(d)
 		}
+		l.release(true)
+		l.eof = true
+	}
+	if !l.mute {
+		l.terminate(nil, term{op: OpShut}, e.now, nil)
 		return
 	}
-	if e.pair != nil {
-		e.pair.EOF(d)
+	if l.drain = false; l.shut { // half closed: the other direction goes on
+		return
 	}
-	l.release(true)
-	l.terminate(nil, term{op: OpShut}, e.now, nil)
+	if opp := l.opposite(); !opp.closed { // a leg that was kept has ended by itself
+		opp.finish(term{op: OpFinish}, e.now, nil)
+	}
 }
 
 // reset: what was meant for the peer that is gone is dropped, what it said
@@ -79,21 +81,21 @@ func (e *Engine) eof(d wire.Direction) {
 func (e *Engine) reset(d wire.Direction) {
 	l, back := &e.lanes[d], e.lanes[d].opposite()
 	back.out.drop(e.now)
-	back.mute = true
+	back.mute, back.halted = true, false
 	back.hold = hold{}
 	if !back.closed {
-		back.closed = true
+		back.closed, back.op = true, OpAbort
 		e.actions = append(e.actions, Action{Op: OpAbort, Dir: back.dir})
-	}
-	if d == wire.Upstream { // nobody is there to be answered
-		for _, x := range e.q.open {
-			e.over(x, "rst", Rst)
-		}
 	}
 	if !l.mute {
 		l.release(true)
 		l.terminate(nil, term{op: OpReset}, e.now, nil)
 		l.mute = true
+	}
+	if d == wire.Upstream || e.Over() { // nobody is there to be answered
+		for _, x := range e.q.open {
+			e.over(x, "rst", Rst)
+		}
 	}
 }
 
@@ -136,7 +138,6 @@ func (e *Engine) command(a Act, side Side) {
 			l.halted = true
 		case ActResume:
 			l.halted = false
-			l.out.free(&e.operator, e.now)
 		case ActFin:
 			l.mute = true
 			l.cutOff(OpShut)

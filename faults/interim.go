@@ -113,7 +113,7 @@ func (k *interimStage) say(w *Writer) {
 		w.Insert(bytes.Repeat(b, int(k.p.Count)))
 	default:
 		w.Repeat(b, k.p.Count, every)
-		w.Wait(every)
+		w.Delay(time.Duration(k.p.Count) * every)
 	}
 }
 

@@ -25,7 +25,10 @@ type lane struct {
 	said   int64 // bytes said to the receiver, inserted ones included
 	shut   bool  // mute, its receiver got FIN, and the other direction goes on
 	mute   bool  // an ending was said or the receiver is gone: what still comes is dropped
+	eof    bool  // the sender's FIN was read: there is nothing more to damage
 	closed bool  // the ending, or FIN, was handed to the receiver's leg
+	op     Op    // which; a stronger one may follow
+	ending bool  // a rule is cutting it just now
 	drain  bool  // mute, and the sender is closed once its message is complete
 	halted bool  // an operator stalled it
 	told   bool  // that it is opaque
@@ -63,10 +66,13 @@ func (l *lane) segment(s wire.Segment) {
 func (l *lane) begin() {
 	l.body, l.final = 0, false
 	l.dropMessageSlots()
-	if l.dir == wire.Upstream {
-		l.ex = l.e.q.start(l.e.now)
-	} else {
+	switch {
+	case l.dir == wire.Downstream:
 		l.ex = l.e.q.first()
+	case l.mute: // a request that is read away is no exchange
+		l.ex = nil
+	default:
+		l.ex = l.e.q.start(l.e.now)
 	}
 	if (len(l.e.plan.message[l.dir]) > 0 || l.grain() > Fragment) && !l.mute {
 		l.decide()
@@ -87,6 +93,9 @@ func (l *lane) headline(s wire.Segment) {
 				x.Declared = h.Declared
 			}
 		}
+		return
+	}
+	if x == nil || x.done { // what nobody will answer is no exchange
 		return
 	}
 	x.copyHead(h)
@@ -133,7 +142,7 @@ func (l *lane) complete() {
 }
 
 // deliver shows a segment to the slot after from, or says it.
-func (l *lane) deliver(from *slot, s wire.Segment, at time.Time, by *bond) {
+func (l *lane) deliver(from *slot, s wire.Segment, at time.Time, by *late) {
 	i := 0
 	if from != nil {
 		i = from.i + 1
@@ -146,7 +155,7 @@ func (l *lane) deliver(from *slot, s wire.Segment, at time.Time, by *bond) {
 }
 
 // say sends a segment to the receiver: at once if nothing waits, else in its turn.
-func (l *lane) say(s wire.Segment, at time.Time, by *bond) {
+func (l *lane) say(s wire.Segment, at time.Time, by *late) {
 	e := entry{at: at, by: by, op: OpSend}
 	if s.Off >= 0 && s.Message > 0 {
 		e.ex = l.ex
@@ -187,14 +196,11 @@ func (l *lane) sayBytes(e entry, s wire.Segment) {
 // passes says that an entry need not be queued. Under an operator's stall
 // everything is.
 func (l *lane) passes(e *entry) bool {
-	if l.halted {
-		e.at, e.by = Never, &l.e.operator
-	}
-	return l.out.empty() && !e.at.After(l.e.now) && !l.waits()
+	return !l.halted && l.out.empty() && !e.at.After(l.e.now) && !l.waits()
 }
 
 // waits says that the receiver's leg does not stand yet.
-func (l *lane) waits() bool { return l.dir == wire.Upstream && !l.e.dialed }
+func (l *lane) waits() bool { return l.dir == wire.Upstream && !l.e.dialed && !l.closed }
 
 // queue performs an entry without bytes now, or in its turn.
 func (l *lane) queue(e entry) {
@@ -206,7 +212,7 @@ func (l *lane) queue(e entry) {
 }
 
 // note tells the journal something when the bytes said before it are out.
-func (l *lane) note(n Note, at time.Time, by *bond) {
+func (l *lane) note(n Note, at time.Time, by *late) {
 	if e := (entry{at: at, by: by, op: OpNote}); !l.passes(&e) {
 		e.note = &n
 		l.out.put(e, nil)
@@ -215,8 +221,19 @@ func (l *lane) note(n Note, at time.Time, by *bond) {
 	l.e.tellNow(n)
 }
 
+// free lets go, in order, what a rule held back here, and moves its cursors back
+// to now.
+func (l *lane) free(b *bond) {
+	l.out.free(b, l.e.now)
+	for _, s := range l.chain {
+		if s.bond == b {
+			s.w.cursor = time.Time{}
+		}
+	}
+}
+
 // terminate takes FIN, RST or an ending through the chain after from.
-func (l *lane) terminate(from *slot, t term, at time.Time, by *bond) {
+func (l *lane) terminate(from *slot, t term, at time.Time, by *late) {
 	i := 0
 	if from != nil {
 		i = from.i + 1
@@ -236,7 +253,7 @@ func (l *lane) terminate(from *slot, t term, at time.Time, by *bond) {
 }
 
 // finish ends the receiver's leg after all that was said.
-func (l *lane) finish(t term, at time.Time, by *bond) {
+func (l *lane) finish(t term, at time.Time, by *late) {
 	l.queue(entry{at: at, by: by, op: t.op, note: t.note})
 }
 
@@ -244,11 +261,16 @@ func (l *lane) finish(t term, at time.Time, by *bond) {
 // says. Both start at the same instant, each behind what was said to its leg.
 func (l *lane) end(w *Writer, how Ending, other Other, note *Note) {
 	opp := l.opposite()
+	l.ending = true
 	opp.release(true)
-	l.mute, opp.mute = true, true
+	l.mute, opp.mute, l.ending = true, true, false
 	at, by := w.when(), w.binding()
 	t := term{op: how.op(), note: note}
 	if note != nil {
+		for _, s := range l.chain[w.slot.i+1:] { // what others keep back goes out before the end
+			s.letGo()
+		}
+		note.Bytes = l.said
 		w.slot.record(note)
 	}
 	if how == StallEnd {
@@ -260,7 +282,7 @@ func (l *lane) end(w *Writer, how Ending, other Other, note *Note) {
 			l.ex.Outcome = "stalled"
 		}
 		w.Until(Never)
-		l.terminate(w.slot, t, Never, w.slot.bond)
+		l.terminate(w.slot, t, Never, w.slot.bond.late(w.at, w.by, false))
 	} else {
 		l.terminate(w.slot, t, at, by)
 	}

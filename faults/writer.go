@@ -13,8 +13,9 @@ import (
 type Writer struct {
 	slot    *slot
 	at      time.Time // when what is being seen reached this stage
-	by      *bond     // what made it late, if anything did
+	by      *late     // why it was late, if it was
 	cursor  time.Time // nothing of this stage goes on before it
+	line    bool      // the cursor was moved by Delay
 	seg     wire.Segment
 	passing *term // the FIN, RST or ending that Ender is told of, until Shut
 	pending *Note // a firing not yet told: its ending may still be said
@@ -71,22 +72,29 @@ func (w *Writer) Continue(s Stage) { w.slot.stage = s }
 
 // Repeat inserts b n times, every so often, one after the other and before
 // whatever is said next, which waits for the last. Rules further on do not see
-// it. When the rule is disarmed no more are said.
+// it; the caller says, by Delay or Until, how long that is. When the rule is
+// disarmed no more are said.
 func (w *Writer) Repeat(b []byte, n int64, every time.Duration) {
 	if w.ended || len(b) == 0 || n <= 0 {
 		return
 	}
 	e := entry{at: w.when(), by: w.binding(), op: OpSend, ext: b, again: &again{left: n, every: every, bond: w.slot.bond}}
 	w.slot.lane.out.put(e, nil)
-	w.Wait(time.Duration(n-1) * every)
 }
 
-// Behind moves the cursor to when what was said before on this direction leaves,
-// unless a stall is in its way: what ends that lets this go too.
-func (w *Writer) Behind() {
-	if out := &w.slot.lane.out; !out.empty() && !out.stalled() {
-		w.Until(out.entries[len(out.entries)-1].at)
+// Behind is when what was said before on this direction has left, zero if that is
+// over, or no matter of time because of a stall.
+func (w *Writer) Behind() (last time.Time) {
+	out := &w.slot.lane.out
+	if out.stalled() {
+		return last
 	}
+	for _, e := range out.entries[out.head:] {
+		if e.at.After(last) {
+			last = e.at
+		}
+	}
+	return last
 }
 
 // inserted as Off marks bytes that are not the peer's.
@@ -102,6 +110,11 @@ func (w *Writer) Until(t time.Time) {
 
 // Wait moves the cursor by d, from now or from where it stands if that is later.
 func (w *Writer) Wait(d time.Duration) { w.Until(w.when().Add(d)) }
+
+// Delay is for a delay line: what is said next goes on d after it came to this
+// stage. It holds up nothing that comes later, but for the order of bytes; and if
+// a rule goes because of which it came late, it goes on that much sooner.
+func (w *Writer) Delay(d time.Duration) { w.line, w.cursor = true, w.at.Add(d) }
 
 // Stall lets nothing pass for d (0: until disarmed) and says so in the event.
 func (w *Writer) Stall(d time.Duration) {
@@ -214,12 +227,7 @@ func (w *Writer) Miss(why string) {
 func (w *Writer) Free() {
 	e := w.slot.lane.e
 	for i := range e.lanes {
-		e.lanes[i].out.free(w.slot.bond, e.now)
-		for _, s := range e.lanes[i].chain {
-			if s.bond == w.slot.bond {
-				s.w.cursor = time.Time{}
-			}
-		}
+		e.lanes[i].free(w.slot.bond)
 	}
 }
 
@@ -254,9 +262,9 @@ func (w *Writer) when() time.Time {
 }
 
 // binding is this stage's bond if it is what makes the bytes late.
-func (w *Writer) binding() *bond {
+func (w *Writer) binding() *late {
 	if w.cursor.After(w.at) {
-		return w.slot.bond
+		return w.slot.bond.late(w.at, w.by, w.line)
 	}
 	return w.by
 }

@@ -61,7 +61,7 @@ type RuleState struct {
 	Summary string           `json:"summary"` // "cut at body:50%, fin"
 	Rev     int64            `json:"rev"`
 	Hits    int64            `json:"hits"`
-	Misses  map[string]int64 `json:"misses,omitempty"` // by match key, "gate:probability", "position"
+	Misses  map[string]int64 `json:"misses,omitempty"` // by match key or gate word ("skip", "probability", ...), "position"
 	Spent   bool             `json:"spent"`
 	Lease   string           `json:"lease,omitempty"`   // the control client it is tied to
 	Expires *time.Time       `json:"expires,omitempty"` // when its ttl runs out
@@ -166,7 +166,8 @@ type FiredData struct {
 	Bytes     int64  `json:"bytes"` // bytes of that direction that went out before it
 	End       string `json:"end,omitempty"`
 	// Acked is how many of Bytes the receiver's kernel had acknowledged when the
-	// ending went out; equal to Bytes unless the receiver stopped reading.
+	// ending went out. A RST waits for all of them, unless the receiver stopped
+	// reading; a FIN follows them without waiting.
 	Acked int64 `json:"acked"`
 }
 

@@ -55,7 +55,7 @@ type Config struct {
 type Tuning struct {
 	Buffer    int // bytes read at once: 32 KiB
 	TurnBytes int // bytes moved in a turn before the rest waits for the next: 1 MiB
-	Rounds    int // buffers each way a session relays before others come: 16
+	Rounds    int // buffers each way a session relays before others come: 8
 }
 
 // Info is what a box is.
@@ -89,7 +89,7 @@ type Box struct {
 	stop    context.CancelFunc
 
 	live   atomic.Int64 // sessions
-	held   atomic.Int64 // bytes kept back, as of each session's last turn
+	held   atomic.Int64 // bytes kept back, as of each session's last round
 	next   int          // which loop gets the next session; the first loop's
 	noDial atomic.Pointer[[]netip.AddrPort]
 	listed atomic.Pointer[[]*route] // routes, for readers without the mutex
@@ -141,7 +141,7 @@ func (b *Box) defaults() {
 	or(&b.dialTimeout, 10*time.Second)
 	or(&b.tune.Buffer, 32<<10)
 	or(&b.tune.TurnBytes, 1<<20)
-	or(&b.tune.Rounds, 16)
+	or(&b.tune.Rounds, 8)
 	b.linger = time.Duration(b.limits.Linger)
 	if b.now == nil {
 		b.now = time.Now

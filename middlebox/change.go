@@ -23,13 +23,10 @@ type draft struct {
 	r      *route
 	conf   *settings // to be the route's, nil: as it stands
 	next   *inForce
-	marks  []mark // what happened to each rule
+	marks  []string // the event each rule is worth; empty: none
 	gone   []ruleEntry
 	sender Change
 }
-
-// mark is the event that a rule of a draft is worth; empty: none.
-type mark string
 
 // wanted is a rule as it is to be, with what is to be remembered of it.
 type wanted struct {
@@ -58,6 +55,9 @@ func (b *Box) draft(r *route, conf *settings, rules []wanted, c Change) (*draft,
 	d := &draft{r: r, conf: conf, next: &inForce{plan: plan}, sender: c}
 	for i, compiled := range plan.Rules() {
 		e := rules[i].entry
+		if e.c == nil || !sameRule(e.c.Rule, compiled.Rule) {
+			e.summary = compiled.Rule.Describe()
+		}
 		e.c = compiled
 		m := markOf(old.find(compiled.Rule.Name), &e)
 		if m != "" {
@@ -74,7 +74,7 @@ func (b *Box) draft(r *route, conf *settings, rules []wanted, c Change) (*draft,
 }
 
 // markOf says what became of a rule.
-func markOf(old, e *ruleEntry) mark {
+func markOf(old, e *ruleEntry) string {
 	same := old != nil && sameRule(old.c.Rule, e.c.Rule)
 	switch {
 	case same && old.lease == e.lease && sameTime(old.expires, e.expires):
@@ -104,8 +104,8 @@ func sameTime(a, b *time.Time) bool {
 // and gives the number of its last event.
 func (b *Box) publish(d *draft) (seq int64) {
 	live := d.r.live.Load()
-	tell := func(e *ruleEntry, m mark, removed bool) {
-		seq = b.journal.emitWith(Event{Type: string(m), Route: d.r.name, Rule: e.c.Rule.Name}, func(seq int64) any {
+	tell := func(e *ruleEntry, m string, removed bool) {
+		seq = b.journal.emitWith(Event{Type: m, Route: d.r.name, Rule: e.c.Rule.Name}, func(seq int64) any {
 			if m == "rule.armed" {
 				e.armedAt = seq
 			}
@@ -143,7 +143,7 @@ func (b *Box) publish(d *draft) (seq int64) {
 
 // changed says whether any rule was.
 func (d *draft) changed() bool {
-	return len(d.gone) > 0 || slices.ContainsFunc(d.marks, func(m mark) bool { return m != "" })
+	return len(d.gone) > 0 || slices.ContainsFunc(d.marks, func(m string) bool { return m != "" })
 }
 
 // swap has every session of the routes stepped to the plan in force. It posts at

@@ -77,6 +77,9 @@ func (b *Box) SetRoute(r Route, c Change) (RouteState, int64, error) {
 func (b *Box) DeleteRoute(name string, c Change) (int64, error) {
 	b.mu.Lock()
 	r, err := b.route(name)
+	if b.closed {
+		err = errClosed()
+	}
 	if err == nil && c.IfRev != nil && *c.IfRev != r.rev {
 		err = faults.Errorf(faults.Conflict, "if_rev", "%s is at revision %d, not %d: it was changed meanwhile", name, r.rev, *c.IfRev)
 	}

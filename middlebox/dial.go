@@ -20,9 +20,19 @@ import (
 type dialing struct {
 	target string
 	addrs  []netip.AddrPort // still to be tried
+	at     netip.AddrPort   // being tried
 	wait   bool             // for the name
 	until  time.Time        // the present attempt's limit
+	rest   time.Time        // no descriptor was left: the attempt is made again then
 	err    error            // why the last one failed
+}
+
+// alarm is when the dial has something to do by itself.
+func (d *dialing) alarm() time.Time {
+	if !d.rest.IsZero() {
+		return d.rest
+	}
+	return d.until
 }
 
 // lookupTimeout bounds the resolution of a name.
@@ -97,11 +107,14 @@ func (s *session) dialOn() {
 			case sys.Again:
 				return
 			default:
-				d.err = err
+				d.err = fmt.Errorf("connect to %s: %w", d.at, err)
 				s.l.own(g.sock, nil)
 				s.l.k.Close(g.sock)
 				g.sock = sys.None
 			}
+		}
+		if d.rest.After(s.l.now) {
+			return
 		}
 		if len(d.addrs) == 0 {
 			s.dialFailed(d)
@@ -114,24 +127,35 @@ func (s *session) dialOn() {
 // attempt connects to the next address.
 func (s *session) attempt(g *leg, d *dialing) {
 	to := d.addrs[0]
-	d.addrs = d.addrs[1:]
+	d.at, d.addrs = to, d.addrs[1:]
+	d.rest = time.Time{}
 	if why := s.l.box.forbidden(s.r, to); why != "" {
 		d.err = errors.New(why)
 		return
 	}
 	sock, out := s.l.k.Connect(to)
-	switch out {
-	case sys.OK, sys.Again:
+	if d.until.IsZero() || out != sys.Full {
+		d.until = s.l.now.Add(s.l.box.dialTimeout)
+	}
+	switch {
+	case out == sys.OK || out == sys.Again:
 		g.sock, g.flags = sock, 0
 		if out == sys.OK {
 			g.flags = sys.Out
 		}
-		d.until = s.l.now.Add(s.l.box.dialTimeout)
 		s.l.own(sock, g)
-	case sys.Full:
+	case out == sys.Full && s.l.now.Before(d.until):
+		// As accepting backs off, so does this: the client waits meanwhile.
+		d.addrs = append([]netip.AddrPort{to}, d.addrs...)
+		d.rest = s.l.now.Add(acceptRetry)
+	case out == sys.Full:
 		d.err = errors.New("no file descriptor left for the upstream connection")
 	default:
-		d.err = fmt.Errorf("connect to %s failed", to)
+		_, d.err = s.l.k.Connected(sys.None)
+		if d.err == nil {
+			d.err = errors.New("connection refused")
+		}
+		d.err = fmt.Errorf("connect to %s: %w", to, d.err)
 	}
 }
 
@@ -145,7 +169,7 @@ func (s *session) connected(g *leg, d *dialing) (sys.Outcome, error) {
 		}
 	}
 	if !s.l.now.Before(d.until) {
-		return sys.Reset, fmt.Errorf("connect to %s timed out after %s", d.target, s.l.box.dialTimeout)
+		return sys.Reset, fmt.Errorf("timed out after %s", s.l.box.dialTimeout)
 	}
 	return sys.Again, nil
 }

@@ -147,21 +147,16 @@ func (f *filter) session(it *SessionItem, h *heard) bool {
 	return ok
 }
 
-// exchange asks about an exchange.
-func (f *filter) exchange(h *heard) bool {
-	it := &h.exchange
+// exchange asks about an exchange, which is of both directions.
+func (f *filter) exchange(it *ExchangeItem, h heard) bool {
 	if f.Route != "" && f.Route != it.Route || f.Session != "" && f.Session != it.Session || f.Outcome != "" && f.Outcome != it.Outcome {
 		return false
 	}
 	if f.Rule != "" && !slices.ContainsFunc(it.Rules, func(x Fired) bool { return x.Rule == f.Rule }) {
 		return false
 	}
-	if d := f.Match.Direction; d != "" && d != "both" { // an exchange has both
-		any := *h
-		any.direction = d
-		h = &any
-	}
-	ok, _ := f.facts(h)
+	h.direction = f.Match.Direction
+	ok, _ := f.facts(&h)
 	return ok
 }
 

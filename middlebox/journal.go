@@ -27,6 +27,7 @@ type journal struct {
 // finished is an exchange in the ring: what exchange.finished told.
 type finished struct {
 	seq   int64
+	data  any // an ExchangeItem, as in the event
 	heard *heard
 }
 
@@ -74,10 +75,10 @@ func (j *journal) emitWith(e Event, data func(seq int64) any) int64 {
 }
 
 // finish is emit for an exchange.finished, which also enters the ring of exchanges.
-func (j *journal) finish(e Event, h *heard) {
+func (j *journal) finish(e Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.exchanges.add(finished{seq: j.add(e), heard: h})
+	j.exchanges.add(finished{seq: j.add(e), data: e.Data, heard: e.heard})
 }
 
 func (j *journal) add(e Event) int64 {
@@ -156,13 +157,13 @@ func (j *journal) sinceTime(t time.Time) int64 {
 }
 
 // finishedSince copies the exchanges that finished after since, oldest first.
-func (j *journal) finishedSince(since int64) (out []*heard, complete bool) {
+func (j *journal) finishedSince(since int64) (out []finished, complete bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	n := len(j.exchanges.items)
 	first := sort.Search(n, func(i int) bool { return j.exchanges.at(i).seq > since })
 	for i := first; i < n; i++ {
-		out = append(out, j.exchanges.at(i).heard)
+		out = append(out, j.exchanges.at(i))
 	}
 	return out, first > 0 || j.exchanges.lost() == 0
 }

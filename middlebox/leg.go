@@ -13,10 +13,10 @@ import (
 //
 // Three rules keep what it does true to the wire:
 //
-//   - A socket's error is handed out once, to whichever call comes first. So a
-//     failed write only marks the leg broken; the reader alone reports a reset,
-//     after it has read what lay before it, and takes an end of file on a broken
-//     leg for what it is.
+//   - A failed write only marks the leg broken. The reader alone says how the
+//     peer ended, after it has read what lay before: by FIN, even if a RST came
+//     after that and met the write, or by RST (sys.Kernel.Read remembers an error
+//     that the system handed to another call).
 //   - An ending waits until everything said before it was taken by the kernel; a
 //     reset waits further until the peer has acknowledged it, because a RST
 //     throws away what is still queued.
@@ -78,6 +78,9 @@ func (g *leg) ready(l *loop, r sys.Ready) {
 
 // pending is how many bytes wait for the peer to take them.
 func (g *leg) pending() int { return len(g.pend) - g.at }
+
+// outgone is how many bytes were said to the peer, taken by it or not.
+func (g *leg) outgone() int64 { return g.said + int64(g.pending()) }
 
 // send says b to the peer: at once as far as it takes it, the rest is kept.
 func (g *leg) send(b []byte) {
@@ -177,9 +180,6 @@ func (g *leg) input(n int) ([]byte, sys.Outcome) {
 		return nil, sys.Again
 	case sys.EOF:
 		g.flags &^= sys.In
-		if g.broken { // the error went to the write: this is no clean end
-			return nil, sys.Reset
-		}
 		g.eof = true
 		return nil, sys.EOF
 	}
@@ -202,6 +202,13 @@ func (g *leg) discard() bool {
 // ask orders an ending. A stronger one replaces a weaker one that waits; what
 // the weaker had to tell is told with it.
 func (g *leg) ask(op faults.Op, f *firing) {
+	if g.gone { // it has ended already, in its own way
+		if f != nil {
+			f.data.Acked = g.acked(f.data.Bytes)
+			g.s.emitFired(f)
+		}
+		return
+	}
 	now := g.s.l.now
 	if g.ending == nil {
 		g.ending = &ending{asked: now, progress: now, left: -1, poll: pollFirst}
@@ -220,9 +227,9 @@ func (g *leg) ask(op faults.Op, f *firing) {
 func (g *leg) settle() {
 	if e := g.ending; e != nil {
 		switch {
-		case g.gone || e.op == faults.OpAbort || e.op > faults.OpShut && (g.broken || !g.up):
+		case e.op == faults.OpAbort || e.op > faults.OpShut && (g.broken || !g.up && g.s.dial == nil):
 			g.over("rst")
-		case !g.up: // a FIN waits for the dial
+		case !g.up: // what a rule does to a server waits until there is one
 		case g.pending() > 0:
 			g.patience(e)
 		case e.op == faults.OpShut:
@@ -232,6 +239,7 @@ func (g *leg) settle() {
 		case e.op == faults.OpReset:
 			g.patience(e)
 		default:
+			g.tell(e) // first: who sees the ending finds it in the journal
 			g.fin()
 			g.retire(e.op)
 		}

@@ -14,11 +14,17 @@ import (
 // that stay true when the engine has gone on. This is the only place where a
 // session allocates while it relays, once or twice an exchange.
 
-// heard is what a filter's match can ask of an event's exchange, or of its session.
+// heard is what a filter's match can ask of an event. It never changes.
 type heard struct {
 	facts     faults.Facts
 	direction string // of what the event is about; empty: of none
-	exchange  ExchangeItem
+}
+
+// telling is the exchange that a session last told of: what filters can ask of it,
+// and the item as it stands. It is the session's, and changes.
+type telling struct {
+	heard
+	item ExchangeItem
 }
 
 // keptHead is the longest request head that filters can look into; of a longer
@@ -27,12 +33,7 @@ const keptHead = 8 << 10
 
 // emit journals an event of this session.
 func (s *session) emit(typ string, data any) int64 {
-	return s.l.box.journal.emit(Event{Type: typ, Route: s.r.name, Session: s.id, Data: data, heard: s.hears()})
-}
-
-// hears is what is known of the session where there is no exchange.
-func (s *session) hears() *heard {
-	return &heard{facts: faults.Facts{Session: s.num, Client: s.peer}}
+	return s.l.box.journal.emit(Event{Type: typ, Route: s.r.name, Session: s.id, Data: data, heard: s.self})
 }
 
 // item is the session as it stands.
@@ -43,7 +44,8 @@ func (s *session) item() SessionItem {
 		Protocol: protocolWord(s.conf.protocol), Bytes: Flow{Upstream: server.said, Downstream: client.said},
 		Exchanges: s.exchanges, Rules: slices.Clone(s.rules), Outcome: "open",
 	}
-	if s.stalled {
+	stalled := s.isStalled()
+	if stalled {
 		it.Outcome = "stalled"
 	}
 	if s.eng != nil && !s.crashed {
@@ -62,7 +64,7 @@ func (s *session) item() SessionItem {
 		it.Cause = "peers"
 	}
 	switch {
-	case s.stalled:
+	case stalled:
 	case client.ended == "rst" || server.ended == "rst":
 		it.Outcome = "rst"
 	case s.cut || client.ended == "linger" || server.ended == "linger" || server.ended == "refused":
@@ -71,6 +73,19 @@ func (s *session) item() SessionItem {
 		it.Outcome = "ok"
 	}
 	return it
+}
+
+// stall is where a rule stopped a direction.
+type stall struct {
+	rule string
+	dir  wire.Direction
+	said int64 // bytes that had gone out there by then
+}
+
+// isStalled says whether a direction stands still since a rule or an operator
+// stopped it; once bytes follow, it no longer does.
+func (s *session) isStalled() bool {
+	return s.halted || s.stalled.rule != "" && s.leg[s.stalled.dir].outgone() <= s.stalled.said
 }
 
 // note turns one of the engine's notes into its event.
@@ -91,10 +106,8 @@ func (s *session) note(n *faults.Note) {
 	case faults.NoteExchangeStarted:
 		s.exchanges++
 		s.r.exchanges.Add(1)
-		s.hear(n.Exchange)
 		s.tellExchange("exchange.started", n.Exchange)
 	case faults.NoteExchangeFinished:
-		s.hear(n.Exchange)
 		s.tellExchange("exchange.finished", n.Exchange)
 	}
 }
@@ -120,8 +133,11 @@ func (s *session) firing(n *faults.Note) *firing {
 	}
 	if n.End != faults.NoEnding {
 		s.blame("fault")
-		s.stalled = n.End == faults.StallEnd
-		s.cut = s.cut || !s.stalled
+		if n.End == faults.StallEnd {
+			s.stalled = stall{rule: f.rule, dir: n.Dir, said: s.leg[n.Dir].outgone()}
+		} else {
+			s.cut = true
+		}
 	}
 	if !slices.Contains(s.rules, f.rule) {
 		s.rules = append(s.rules, f.rule)
@@ -144,23 +160,30 @@ func (s *session) emitAbout(typ string, n *faults.Note, rule string, data any) {
 
 // about is what a filter can ask of a note: its exchange's facts, and its direction.
 func (s *session) about(n *faults.Note) *heard {
-	h := s.hears()
+	h := *s.self
 	if n.Exchange != nil {
-		s.hear(n.Exchange)
-		h.facts = s.heard.facts
+		h = s.hear(n.Exchange).heard
 	}
 	h.direction = n.Dir.String()
-	return h
+	return &h
 }
 
-// hear keeps what is known of an exchange, for filters and items.
-func (s *session) hear(x *faults.Exchange) {
-	h := s.heard
-	if h == nil || h.facts.Exchange != x.N || h.facts.Request == nil || !h.facts.Request.Complete || h.facts.Status != x.Status {
-		h = s.listen(x)
-		s.heard = h
+// hear brings what is known of an exchange up to date.
+func (s *session) hear(x *faults.Exchange) *telling {
+	t := s.telling
+	if t == nil {
+		t = &telling{}
+		s.telling = t
 	}
-	it := &h.exchange
+	if t.facts.Exchange != x.N || t.facts.Request == nil || !t.facts.Request.Complete {
+		t.heard = heard{facts: faults.Facts{Session: s.num, Client: s.peer, Exchange: x.N, Reused: x.N > 1, HasRequest: true}}
+		t.item = ExchangeItem{ID: s.exchangeID(x.N), Route: s.r.name, Session: s.id, Client: s.client, Started: x.Started}
+		if x.Head.StartStop > 0 {
+			t.listen(&x.Head)
+		}
+	}
+	t.facts.Status = x.Status
+	it := &t.item
 	it.Request.Bytes, it.Request.Delivered = x.Asked, x.Said.String()
 	it.Response = Response{Status: x.Status, Sent: x.Sent, End: responseEnd(x)}
 	if x.Declared >= 0 {
@@ -179,37 +202,39 @@ func (s *session) hear(x *faults.Exchange) {
 			Part: f.Part.String(), At: place(f.Part, f.Pos, f.Off, f.Body), End: f.End.String(),
 		})
 	}
+	return t
 }
 
-// listen takes an exchange's request down, in memory of its own.
-func (s *session) listen(x *faults.Exchange) *heard {
-	h := &heard{facts: faults.Facts{Session: s.num, Client: s.peer, Exchange: x.N, Reused: x.N > 1, HasRequest: true, Status: x.Status}}
-	head := &x.Head
-	it := &h.exchange
-	*it = ExchangeItem{ID: s.exchangeID(x.N), Route: s.r.name, Session: s.id, Client: s.client, Started: x.Started}
-	if head.StartStop == 0 { // its request line is not known
-		return h
+// listen takes a request's head down, in memory of its own: the engine's is used
+// again for another.
+func (t *telling) listen(head *wire.Head) {
+	r := &t.item.Request
+	i := head.Find("Host")
+	if len(head.Raw) > keptHead {
+		r.Method, r.Target = string(head.Method()), string(head.Target())
+		if i >= 0 {
+			r.Host = string(head.Value(i))
+		}
+		t.facts.Request = faults.RequestHead(r.Method, r.Target, r.Host)
+		return
 	}
-	host := ""
-	if i := head.Find("Host"); i >= 0 {
-		host = string(head.Value(i))
+	text := string(head.Raw) // one piece of memory for three strings
+	word := func(at [2]int) string { return text[at[0]:at[1]] }
+	r.Method, r.Target = word(head.Word[0]), word(head.Word[1])
+	if i >= 0 {
+		r.Host = word([2]int{head.Fields[i].Value, head.Fields[i].Stop})
 	}
-	it.Request = Request{Method: string(head.Method()), Target: string(head.Target()), Host: host}
-	if len(head.Raw) <= keptHead {
-		own := *head
-		own.Raw, own.Fields = slices.Clone(head.Raw), slices.Clone(head.Fields)
-		h.facts.Request = &own
-	} else {
-		h.facts.Request = faults.RequestHead(it.Request.Method, it.Request.Target, host)
-	}
-	return h
+	own := *head
+	own.Raw, own.Fields = slices.Clone(head.Raw), slices.Clone(head.Fields)
+	t.facts.Request = &own
 }
 
 func (s *session) tellExchange(typ string, x *faults.Exchange) {
-	h := *s.heard
-	e := Event{Type: typ, Route: s.r.name, Session: s.id, Exchange: h.exchange.ID, Data: h.exchange, heard: &h}
+	t := s.hear(x)
+	h := t.heard
+	e := Event{Type: typ, Route: s.r.name, Session: s.id, Exchange: t.item.ID, Data: t.item, heard: &h}
 	if typ == "exchange.finished" {
-		s.l.box.journal.finish(e, &h)
+		s.l.box.journal.finish(e)
 		return
 	}
 	s.l.box.journal.emit(e)

@@ -55,7 +55,7 @@ func (b *Box) Panic(c Change) (disarmed []string, seq int64, err error) {
 	}
 	b.panic = p
 	names := refNames(p.rules)
-	seq = b.publishAll(drafts)
+	b.publishAll(drafts)
 	seq = b.journal.emit(Event{Type: "box.panicked", Data: BoxData{Who: c.Who, Why: c.Why, Rules: names}})
 	wait := b.swap(b.routes...)
 	b.mu.Unlock()
@@ -82,7 +82,7 @@ func (b *Box) disarmed(r *route, c Change) (*draft, []ruleRef, error) {
 // panic disarmed and that are still there are armed again; it says which.
 func (b *Box) Release(rearm bool, c Change) (rearmed []string, seq int64, err error) {
 	b.mu.Lock()
-	if b.panic == nil {
+	if b.panic == nil || b.closed {
 		b.mu.Unlock()
 		return nil, 0, faults.Errorf(faults.Conflict, "", "there is no panic to release")
 	}

@@ -55,6 +55,7 @@ type inForce struct {
 // ruleEntry is a rule of a plan in force.
 type ruleEntry struct {
 	c       *faults.Compiled
+	summary string
 	rev     int64
 	armedAt int64 // seq of its last arming
 	lease   string
@@ -75,7 +76,7 @@ func (f *inForce) find(name string) *ruleEntry {
 func (e *ruleEntry) state(route string) RuleState {
 	n := e.c.Counters()
 	return RuleState{
-		Rule: e.c.Rule, Route: route, Summary: e.c.Rule.Describe(), Rev: e.rev, Hits: n.Hits, Misses: n.Misses,
+		Rule: e.c.Rule, Route: route, Summary: e.summary, Rev: e.rev, Hits: n.Hits, Misses: n.Misses,
 		Spent: n.Spent, NearMiss: n.NearMiss, Lease: e.lease, Expires: e.expires, Why: e.why, ArmedAt: e.armedAt,
 	}
 }
@@ -85,7 +86,7 @@ func (e *ruleEntry) state(route string) RuleState {
 func (f *inForce) stateOf(r *route, c *faults.Compiled) RuleState {
 	e := f.find(c.Rule.Name)
 	if e == nil {
-		e = &ruleEntry{}
+		e = &ruleEntry{summary: c.Rule.Describe()}
 	}
 	now := *e
 	now.c = c

@@ -12,8 +12,10 @@ import (
 // every live session of the route (see change.go).
 
 // SetRule makes a route's rule be r: a new one goes last or before c.Before, one
-// with its name is replaced in its place, and an identical one changes nothing.
+// with its name is replaced in its place, and an identical one changes nothing. Without a name
+// it is called as its fault.
 func (b *Box) SetRule(route string, r faults.Rule, c Change) (Changed, error) {
+	or(&r.Name, r.Fault)
 	return b.changeRule(route, r.Name, c, func(rules []wanted, i int) ([]wanted, error) {
 		w := wanted{rule: r}
 		if i >= 0 {
@@ -86,6 +88,9 @@ func (b *Box) changeRule(route, name string, c Change, edit func(rules []wanted,
 
 // tryRule drafts and publishes a change of one rule, under the mutex.
 func (b *Box) tryRule(route, name string, c Change, edit func([]wanted, int) ([]wanted, error)) (*route, *draft, int64, error) {
+	if b.closed {
+		return nil, nil, 0, errClosed()
+	}
 	r, err := b.route(route)
 	if err != nil {
 		return nil, nil, 0, err

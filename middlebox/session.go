@@ -41,15 +41,17 @@ type session struct {
 	ended    bool // over: it is no longer one of the loop's
 	crashed  bool // a step panicked: the engine is not asked again
 	starved  bool
-	stalled  bool
-	cut      bool // a fault ended a side of it
+	halted   bool  // an operator stalled it
+	stalled  stall // the newest that a rule made
+	cut      bool  // a fault ended a side of it
 	draining bool
 
 	cause     string
 	rules     []string // that fired
 	exchanges int64
-	heard     *heard // the newest exchange, for filters
-	held      int64  // as accounted for the box
+	self      *heard   // what filters can ask where there is no exchange
+	telling   *telling // the exchange last told of
+	held      int64    // as accounted for the box
 	counted   [2]int64
 }
 
@@ -59,6 +61,7 @@ func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) 
 	s.do = s
 	s.id = r.name + "/" + strconv.FormatUint(num, 10)
 	s.client = peer.String()
+	s.self = &heard{facts: faults.Facts{Session: num, Client: peer}}
 	s.leg[wire.Downstream] = leg{s: s, to: wire.Downstream, sock: sock, up: true, flags: sys.Out}
 	s.leg[wire.Upstream] = leg{s: s, to: wire.Upstream, sock: sys.None}
 	s.index = len(l.sessions)
@@ -101,6 +104,7 @@ func (s *session) rounds() {
 				more = true
 			}
 		}
+		s.tally() // each round, or a turn could hold a turn's bytes past the bound
 		if !more {
 			break
 		}
@@ -139,6 +143,9 @@ func (s *session) relay(d wire.Direction) bool {
 		s.starve()
 		return false
 	}
+	// What the engine need not see (Splice) is read and given to it all the same:
+	// it takes bytes wherever it would take their number. Moving them unseen
+	// through a pipe is only faster, and has its place here.
 	n := len(s.l.buf)
 	if want.N > 0 && want.N < int64(n) {
 		n = int(want.N)
@@ -233,8 +240,11 @@ func (s *session) settle() {
 		s.drain()
 	}
 	client, server := &s.leg[wire.Downstream], &s.leg[wire.Upstream]
-	if client.gone && !s.dialled {
+	// A dial that nobody wants any more is given up: the client reset, or nothing
+	// is to be said to the server. A rule that ends both sides says something.
+	if client.gone && !s.dialled && (client.broken || server.ending == nil && !s.eng.Owes(wire.Upstream)) {
 		s.dropDial()
+		s.step(faults.Input{Kind: faults.InReset, Dir: wire.Downstream}) // what was meant for the server is told to be lost
 		server.over(server.ended)
 	}
 	if client.gone && server.sock == sys.None && s.dial == nil {
@@ -248,21 +258,22 @@ func (s *session) settle() {
 		}
 	}
 	if s.dial != nil {
-		at = sooner(at, s.dial.until)
+		at = sooner(at, s.dial.alarm())
 	}
 	s.l.alarms.set(&s.task, at)
 }
 
-// leftover ends a leg that nobody will end any more: the engine has said its
-// last, the other leg is gone, and this one only waits for its peer's FIN. If
-// the other peer reset after its FIN, this is where that is passed on.
+// leftover ends a leg that nobody will end any more: the other one is gone, and
+// this one only waits for its peer's FIN after the engine has said its last; or
+// it was kept, and its peer has said FIN. If the other peer reset after its FIN,
+// this is where that is passed on.
 func (s *session) leftover() {
-	if !s.eng.Over() {
-		return
-	}
 	for d := range s.leg {
 		g, other := &s.leg[d], &s.leg[d^1]
-		if !other.gone || g.gone || !g.shut || g.ending != nil {
+		if !other.gone || g.gone || !g.up || g.ending != nil || s.eng.Owes(wire.Direction(d)) {
+			continue
+		}
+		if !(g.shut && s.eng.Over()) && !(g.eof && !g.shut) {
 			continue
 		}
 		op := faults.OpFinish
@@ -281,8 +292,8 @@ func sooner(a, b time.Time) time.Time {
 	return a
 }
 
-// account tells the route and the box what moved and what is held.
-func (s *session) account() {
+// tally tells the route and the box what is held.
+func (s *session) tally() {
 	down, up := s.eng.HeldBytes()
 	held := int64(down + up + s.leg[0].pending() + s.leg[1].pending())
 	if held != s.held {
@@ -290,6 +301,11 @@ func (s *session) account() {
 		s.l.box.held.Add(held - s.held)
 		s.held = held
 	}
+}
+
+// account tells the route and the box what moved and what is held.
+func (s *session) account() {
+	s.tally()
 	for d := range s.leg {
 		if n := s.leg[d].said - s.counted[d]; n != 0 {
 			s.counted[d] += n
@@ -329,6 +345,9 @@ func (s *session) swap() {
 	}
 	defer s.guard()
 	s.plan = plan
+	if c := plan.Rule(s.stalled.rule); c == nil || !c.Rule.Armed {
+		s.stalled = stall{}
+	}
 	s.step(faults.Input{Kind: faults.InSwap, Plan: plan})
 	s.l.enqueue(&s.task)
 }
@@ -339,8 +358,11 @@ func (s *session) command(act faults.Act, side faults.Side) {
 	if act <= faults.ActFin {
 		s.blame("command")
 	}
-	if act == faults.ActResume {
-		s.stalled = false
+	switch act {
+	case faults.ActStall:
+		s.halted = true
+	case faults.ActResume:
+		s.halted = false
 	}
 	s.step(faults.Input{Kind: faults.InCommand, Act: act, Side: side})
 	s.l.enqueue(&s.task)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/log"
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -98,6 +99,7 @@ func newTab(t *testing.T) *page {
 	ctx, cancelTime := context.WithTimeout(ctx, 60*time.Second)
 	t.Cleanup(cancelTime)
 	p := &page{t: t, ctx: ctx}
+	p.do(cdppage.BringToFront()) // a tab out of sight draws no frames
 	chromedp.ListenTarget(ctx, func(ev any) {
 		switch ev := ev.(type) {
 		case *runtime.EventExceptionThrown:
@@ -188,6 +190,24 @@ func (p *page) click(css string) {
 // flip presses the switch of a rule: "web truncate".
 func (p *page) flip(name string) { p.t.Helper(); p.click(`[role=switch][aria-label="` + name + `"]`) }
 
+// choose picks an option of a select, as a person would have it.
+func (p *page) choose(css, value string) {
+	p.t.Helper()
+	p.until("there is something to choose from", "document.querySelector("+quoteJS(css)+")")
+	eval[bool](p, "(() => { const e = document.querySelector("+quoteJS(css)+"); e.value = "+quoteJS(value)+"; for (const type of ['input', 'change']) e.dispatchEvent(new Event(type, { bubbles: true })); return e.value === "+quoteJS(value)+" })()")
+}
+
+// write replaces what stands in a field by typing.
+func (p *page) write(css, value string) {
+	p.t.Helper()
+	p.until("there is a field", "document.querySelector("+quoteJS(css)+")")
+	p.until("the field takes the focus", "(() => { const e = document.querySelector("+quoteJS(css)+"); e.focus(); e.select(); return document.activeElement === e })()")
+	p.press(value)
+}
+
+// press types keys to whatever has the focus.
+func (p *page) press(keys string) { p.t.Helper(); p.do(chromedp.KeyEvent(keys)) }
+
 // shoot keeps a picture of the page where CRIMP_SHOTS says, for a look.
 func (p *page) shoot(name string) {
 	p.t.Helper()
@@ -196,7 +216,7 @@ func (p *page) shoot(name string) {
 		return
 	}
 	var png []byte
-	p.do(chromedp.CaptureScreenshot(&png))
+	p.do(cdppage.BringToFront(), chromedp.CaptureScreenshot(&png))
 	if err := os.WriteFile(dir+"/"+name+".png", png, 0o644); err != nil {
 		p.t.Fatal(err)
 	}

@@ -22,8 +22,8 @@ func armCommand() *cli.Command {
 		ArgsUsage: "ROUTE FAULT|RULE [PARAM=VALUE]... [-- CMD ARG...]",
 		Description: describe(`
 An existing rule of that name comes first, then a fault or preset of the catalogue ("crimp
-faults"). An existing rule without parameters is armed as it stands; with any it is replaced.
-A new rule is named as its fault unless --name says otherwise.
+faults"). An existing rule without parameters is armed as it stands, --match and gate laid over
+it; with any it is replaced. A new rule is named as its fault unless --name says otherwise.
 
 With -- CMD the rule is armed only while CMD runs, and gone with this command however that
 ends. CMD gets CRIMP_API and, for each route, CRIMP_URL_<ROUTE> (upper case; what is neither
@@ -34,9 +34,9 @@ letter nor digit is _). The exit code is CMD's, or 1 if CMD succeeded and the ru
 		Flags: boxFlags(
 			&cli.StringFlag{Name: "name", Category: groupRule, Usage: "the `NAME` of the new rule, if not the fault's"},
 			&cli.StringSliceFlag{Name: "match", Category: groupRule, Usage: "only what matches `KEY=VALUE`: direction session exchange reused idle method path host header=NAME:GLOB status client"},
-			wholeFlag("times", groupRule, "fire at most `N` times", ""),
+			countFlag("times", groupRule, "fire at most `N` times", ""),
 			wholeFlag("skip", groupRule, "let the first `N` go", ""),
-			wholeFlag("every", groupRule, "then fire at every `N`-th", ""),
+			countFlag("every", groupRule, "then fire at every `N`-th", ""),
 			&cli.StringFlag{Name: "probability", Category: groupRule, Usage: "then fire with this `SHARE`: 0.3 or 30%"},
 			&cli.StringFlag{Name: "key", Category: groupRule, Usage: "draw by `KEY`: path, client or header:NAME"},
 			durationFlag("ttl", groupRule, "disarm by itself after this `DURATION`", ""),
@@ -113,7 +113,7 @@ func readOrder(c *cli.Context) (order, error) {
 		d := faults.Duration(ttl)
 		o.ttl = &d
 	}
-	o.shaped = len(o.params) > 0 || c.IsSet("match") || gated || o.name != "" || o.before != ""
+	o.shaped = len(o.params) > 0 || c.IsSet("match") || gated
 	return o, nil
 }
 
@@ -146,24 +146,15 @@ func (o order) arm(ctx context.Context, box *control.Client) (done middlebox.Cha
 	if err != nil {
 		return done, err
 	}
-	if old := find(there, o.what); old != nil && o.name == "" {
-		if !o.shaped {
-			return done, call(ctx, box, "rule.arm", control.RuleArmParams{
-				Route: o.route, Name: old.Name, Lease: o.leaseWord(), TTL: o.ttl, Why: o.why}, &done)
-		}
-		rule := o.rule(old.Fault, old.Name)
-		if o.lease {
-			// What is leased goes with the lease; the rule that stands here
-			// stays, and the leased one has the first say.
-			rule.Name = fmt.Sprintf("%.50s.%d", old.Name, os.Getpid())
-			if o.before == "" {
-				o.before = old.Name
-			}
-		}
-		return done, o.set(ctx, box, rule, &done)
+	old := find(there, o.what)
+	if old != nil && o.name == "" {
+		return o.armOld(ctx, box, *old)
 	}
 	fault, unknown := faults.Lookup(o.what)
-	if unknown != nil {
+	switch {
+	case unknown != nil && old != nil:
+		return done, usagef("--name: %q is a rule; a new one is made of a fault", old.Name)
+	case unknown != nil:
 		return done, o.unknown(there)
 	}
 	name := o.name
@@ -171,6 +162,31 @@ func (o order) arm(ctx context.Context, box *control.Client) (done middlebox.Cha
 		name = fault.Name
 	}
 	return done, o.set(ctx, box, o.rule(fault.Name, name), &done)
+}
+
+// armOld arms a rule that stands: as it is, or replaced by what is given. With
+// match or gate alone its parameters stay, and the rest is laid over.
+func (o order) armOld(ctx context.Context, box *control.Client, old middlebox.RuleState) (done middlebox.Changed, err error) {
+	if !o.shaped {
+		if o.before != "" {
+			return done, usagef("--before: %s/%s has its place already", o.route, old.Name)
+		}
+		return done, call(ctx, box, "rule.arm", control.RuleArmParams{
+			Route: o.route, Name: old.Name, Lease: o.leaseWord(), TTL: o.ttl, Why: o.why}, &done)
+	}
+	rule := o.rule(old.Fault, old.Name)
+	if len(o.params) == 0 {
+		rule.Params, rule.Match, rule.Gate = old.Params, old.Match.With(o.match), old.Gate.With(o.gate)
+	}
+	if o.lease {
+		// What is leased goes with the lease; the rule that stands here stays,
+		// and the leased one has the first say.
+		rule.Name = fmt.Sprintf("%.50s.%d", old.Name, os.Getpid())
+		if o.before == "" {
+			o.before = old.Name
+		}
+	}
+	return done, o.set(ctx, box, rule, &done)
 }
 
 func (o order) rule(fault, name string) faults.Rule {
@@ -272,7 +288,10 @@ func disarmCommand() *cli.Command {
 	return ruleCommand("disarm", "disarm a rule; it stays", `
 Answers when the rule is out of force on every live session. What it held back goes out in
 order: disarming loses no byte.`,
-		[]string{"crimp disarm web truncate", "crimp disarm web truncate --why 'round two'", "crimp disarm web truncate --json | jq .rule.hits"}, disarm)
+		[]string{"crimp disarm web truncate", "crimp disarm web truncate --why 'round two'", "crimp disarm web truncate --json | jq .rule.hits"},
+		func(ctx context.Context, c *cli.Context, box *control.Client, r middlebox.RuleState) error {
+			return changeRule(ctx, c, box, "rule.disarm", "disarmed", r, nil)
+		})
 }
 
 func toggleCommand() *cli.Command {
@@ -281,7 +300,7 @@ func toggleCommand() *cli.Command {
 		[]string{"crimp toggle web truncate", "crimp toggle web reset --why demo", "crimp toggle web cut-head --json | jq .rule.armed"},
 		func(ctx context.Context, c *cli.Context, box *control.Client, r middlebox.RuleState) error {
 			if r.Armed {
-				return disarm(ctx, c, box, r)
+				return changeRule(ctx, c, box, "rule.disarm", "disarmed", r, &r.Rev)
 			}
 			var done middlebox.Changed
 			if err := call(ctx, box, "rule.arm", control.RuleArmParams{Route: r.Route, Name: r.Name, IfRev: &r.Rev, Why: c.String("why")}, &done); err != nil {
@@ -296,17 +315,13 @@ func rmCommand() *cli.Command {
 		"Disarms the rule and takes it off its route.",
 		[]string{"crimp rm web truncate", "crimp rm web truncate --why 'not needed'", "crimp rm web cut --api 127.0.0.1:27468"},
 		func(ctx context.Context, c *cli.Context, box *control.Client, r middlebox.RuleState) error {
-			return changeRule(ctx, c, box, "rule.delete", "removed", r)
+			return changeRule(ctx, c, box, "rule.delete", "removed", r, nil)
 		})
 }
 
-func disarm(ctx context.Context, c *cli.Context, box *control.Client, r middlebox.RuleState) error {
-	return changeRule(ctx, c, box, "rule.disarm", "disarmed", r)
-}
-
-func changeRule(ctx context.Context, c *cli.Context, box *control.Client, method, deed string, r middlebox.RuleState) error {
+func changeRule(ctx context.Context, c *cli.Context, box *control.Client, method, deed string, r middlebox.RuleState, ifRev *int64) error {
 	var done middlebox.Changed
-	if err := call(ctx, box, method, control.RuleNameParams{Route: r.Route, Name: r.Name, IfRev: &r.Rev, Why: c.String("why")}, &done); err != nil {
+	if err := call(ctx, box, method, control.RuleNameParams{Route: r.Route, Name: r.Name, IfRev: ifRev, Why: c.String("why")}, &done); err != nil {
 		return err
 	}
 	if c.Bool("json") {

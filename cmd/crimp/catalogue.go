@@ -1,11 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -88,7 +85,7 @@ func showFault(c *cli.Context, name string) error {
 		t.print(c.App.Writer)
 	}
 	for _, e := range f.Examples {
-		fmt.Fprintf(c.App.Writer, "\nExample: %s\n  crimp arm ROUTE %s\n", e.Title, strings.Join(exampleWords(f.Name, e), " "))
+		fmt.Fprintf(c.App.Writer, "\nExample: %s\n  crimp arm ROUTE %s%s\n", e.Title, f.Name, e.Words())
 		for _, line := range strings.Split(strings.Trim(e.Play, "\n"), "\n") {
 			fmt.Fprintln(c.App.Writer, "    "+line)
 		}
@@ -137,41 +134,4 @@ func bounds(p faults.Param) string {
 		return ""
 	}
 	return " (" + strings.Join(said, "; ") + ")"
-}
-
-// exampleWords are the words that arm an example.
-func exampleWords(name string, e faults.FaultExample) []string {
-	words := []string{name}
-	words = append(words, objectWords(e.Params, "")...)
-	return append(words, objectWords(e.Match, "--match ")...)
-}
-
-// objectWords turns a JSON object into NAME=VALUE words, quoted where a shell
-// would take them apart.
-func objectWords(raw json.RawMessage, before string) []string {
-	var object map[string]any
-	if json.Unmarshal(raw, &object) != nil {
-		return nil
-	}
-	var words []string
-	for _, key := range slices.Sorted(maps.Keys(object)) {
-		word := fmt.Sprintf("%s=%v", key, object[key])
-		if nested, ok := object[key].(map[string]any); ok { // match: header
-			for _, name := range slices.Sorted(maps.Keys(nested)) {
-				words = append(words, before+shellWord(fmt.Sprintf("%s=%s:%v", key, name, nested[name])))
-			}
-			continue
-		}
-		words = append(words, before+shellWord(word))
-	}
-	return words
-}
-
-func shellWord(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.:=%/+,@", r))
-	}) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -23,6 +23,8 @@ type configuration struct {
 	Control controlSettings   `json:"control"`
 	Limits  middlebox.Limits  `json:"limits"`
 	Routes  []middlebox.Route `json:"routes"`
+
+	file string // where it was read from
 }
 
 // controlSettings is where and to whom a box answers.
@@ -53,7 +55,7 @@ func decodeConfig(name string, source []byte) (*configuration, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf := &configuration{}
+	conf := &configuration{file: name}
 	fault := faults.DecodeStrict(doc.json, conf, "")
 	if fault == nil {
 		fault = conf.check()
@@ -188,11 +190,11 @@ func parseRoute(s string) (middlebox.Route, error) {
 func readToken(file string) (string, error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return "", usagef("control.token_file: %v", err)
+		return "", usagef("token file: %v", err)
 	}
 	token := strings.TrimSpace(string(raw))
 	if token == "" || strings.ContainsAny(token, " \t\r\n") {
-		return "", usagef("control.token_file: %s: one line with one token was expected", file)
+		return "", usagef("token file: %s: one line with one token was expected", file)
 	}
 	return token, nil
 }

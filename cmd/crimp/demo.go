@@ -42,6 +42,7 @@ ready, disarmed, as rules of their own names: arm one with a click on the dashbo
 			&cli.StringFlag{Name: "addr-file", Category: groupServe, Usage: "once ready, write the resolved addresses to this `FILE` as {control, routes}", EnvVars: []string{"CRIMP_ADDR_FILE"}},
 			durationFlag("drain-timeout", groupServe, "for how long a `DURATION` sessions may go on after the first signal", "1s", "CRIMP_DRAIN_TIMEOUT"),
 			&cli.StringFlag{Name: "control", Category: groupControl, Usage: "listen for control clients and the dashboard on `ADDR`", Value: defaultControl, EnvVars: []string{"CRIMP_CONTROL"}},
+			&cli.StringFlag{Name: "token-file", Category: groupControl, Usage: "ask for the token in this `FILE`; needed where the address is not loopback", EnvVars: []string{"CRIMP_TOKEN_FILE"}},
 			levelFlag("warn"), formatFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -108,7 +109,7 @@ func startDemo(c *cli.Context, origin string, log zerolog.Logger) (*instance, er
 	if !given {
 		seed = rand.Uint64N(1 << 48)
 	}
-	conf := &configuration{Seed: &seed, Control: controlSettings{Listen: c.String("control")}}
+	conf := &configuration{Seed: &seed, Control: controlSettings{Listen: c.String("control"), TokenFile: c.String("token-file")}}
 	conf.Routes = []middlebox.Route{{Name: "web", Listen: c.String("listen"), Upstream: origin, Protocol: "http", Rules: headline()}}
 	if fault := conf.check(); fault != nil {
 		return nil, usagef("%s", fault)
@@ -127,7 +128,7 @@ func startDemo(c *cli.Context, origin string, log zerolog.Logger) (*instance, er
 		if port == "0" {
 			return in, err
 		}
-		fmt.Fprintf(c.App.ErrWriter, "%s is taken: using another port\n", *taken)
+		fmt.Fprintf(c.App.ErrWriter, "%s; using another port\n", fault.Message)
 		*taken = net.JoinHostPort(host, "0")
 	}
 }

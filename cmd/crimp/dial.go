@@ -25,11 +25,14 @@ func withBox(c *cli.Context, f func(ctx context.Context, box *control.Client) er
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	box, err := dial(ctx, c)
-	if err != nil {
-		return err
+	if err == nil {
+		defer box.Close()
+		err = f(ctx, box)
 	}
-	defer box.Close()
-	return f(ctx, box)
+	if errors.Is(err, context.Canceled) {
+		return codef(exitInterrupted, "interrupted")
+	}
+	return err
 }
 
 // dial connects to the box that --api names, or says what is there instead.
@@ -38,9 +41,13 @@ func dial(ctx context.Context, c *cli.Context) (*control.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	token, err := boxToken(c)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	box, err := control.Dial(ctx, api, control.DialOptions{Token: c.String("token"), Name: "crimp " + c.Command.Name})
+	box, err := control.Dial(ctx, api, control.DialOptions{Token: token, Name: "crimp " + c.Command.Name})
 	var fault *faults.Error
 	if errors.As(err, &fault) && fault.Field == "token" {
 		return nil, codef(exitFailed, "%s: %s: set --token or CRIMP_TOKEN", api, fault.Message)

@@ -18,6 +18,8 @@ const (
 	exitUsage   = 2 // usage, an invalid configuration, an unknown name
 	exitStart   = 3 // an address cannot be bound, or the box cannot start
 	exitTimeout = 4 // `wait` timed out
+
+	exitInterrupted = 130 // as a shell has it; a drained `serve` is 0
 )
 
 // exitCode is the one place where an error becomes a number.

@@ -80,8 +80,21 @@ func parseWhole(s string) (int64, error) {
 	return n, nil
 }
 
-func wholeFlag(name, category, usage, preset string, env ...string) cli.Flag {
-	return typedFlag(name, category, usage, preset, env, parseWhole)
+func wholeFlag(name, category, usage, preset string) cli.Flag {
+	return typedFlag(name, category, usage, preset, nil, parseWhole)
+}
+
+func parseCount(s string) (int64, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q: a whole number from 1 was expected", s)
+	}
+	return n, nil
+}
+
+// countFlag takes a number that cannot be 0: none of it would mean nothing.
+func countFlag(name, category, usage, preset string) cli.Flag {
+	return typedFlag(name, category, usage, preset, nil, parseCount)
 }
 
 func parseSeed(s string) (uint64, error) {
@@ -148,7 +161,17 @@ func boxFlags(more ...cli.Flag) []cli.Flag {
 	return append(more,
 		&cli.StringFlag{Name: "api", Category: groupBox, Usage: "the control address of the box, a `URL` or host:port", Value: defaultAPI, EnvVars: []string{"CRIMP_API"}},
 		&cli.StringFlag{Name: "token", Category: groupBox, Usage: "the `TOKEN` the box asks for", EnvVars: []string{"CRIMP_TOKEN"}},
+		&cli.StringFlag{Name: "token-file", Category: groupBox, Usage: "or the `FILE` that holds it", EnvVars: []string{"CRIMP_TOKEN_FILE"}},
 	)
+}
+
+// boxToken is the token to bring along. A container's health check has the same
+// environment as its box, so the file that tells serve tells us as well.
+func boxToken(c *cli.Context) (string, error) {
+	if token, file := c.String("token"), c.String("token-file"); token != "" || file == "" {
+		return token, nil
+	}
+	return readToken(c.String("token-file"))
 }
 
 func jsonFlag() cli.Flag {
@@ -171,7 +194,7 @@ func filterFlags() []cli.Flag {
 func listFlags() []cli.Flag {
 	return append(filterFlags(),
 		&cli.StringFlag{Name: "type", Category: groupFilter, Usage: "only events of this `TYPE`, or of its first word (rule, fault, session)"},
-		wholeFlag("limit", groupFilter, "only the newest `N`", ""),
+		countFlag("limit", groupFilter, "only the newest `N`", ""),
 		typedFlag("expect", groupOutput, "exit 1, and print the rows, unless their number is in `RANGE`: 3, 2-5, 4-", "", nil, parseRows),
 		jsonFlag(),
 	)

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
+	"time"
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
@@ -25,7 +27,8 @@ type instance struct {
 	server   *control.Server
 	listener net.Listener
 	log      zerolog.Logger
-	failed   chan error // the control server gave up
+	failed   chan error  // the control server gave up
+	draining atomic.Bool // no longer ready
 }
 
 // controlField is what an error about the control address is about.
@@ -43,25 +46,26 @@ func start(conf *configuration, log zerolog.Logger) (*instance, error) {
 	}
 	listener, err := net.Listen("tcp", conf.Control.Listen)
 	if err != nil {
-		return nil, faults.Errorf(faults.Bind, controlField, "cannot listen on %s: %s", conf.Control.Listen, reason(err))
+		return nil, faults.Errorf(faults.Bind, controlField, "%s: %s", conf.Control.Listen, reason(err))
 	}
-	box, err := middlebox.New(middlebox.Config{Seed: *conf.Seed, Limits: conf.Limits, Log: log})
+	box, err := middlebox.New(middlebox.Config{Seed: *conf.Seed, Limits: conf.Limits, Log: log, Forbidden: []string{listener.Addr().String()}})
 	if err != nil {
 		listener.Close()
 		return nil, codef(exitStart, "%v", err)
 	}
+	box.Emit(middlebox.Event{Type: "box.started", Data: startedData{build().Version, *conf.Seed, conf.file}})
 	if err := box.Configure(conf.Routes, "configuration"); err != nil {
 		box.Kill()
 		listener.Close()
 		return nil, startError(err)
 	}
-	server := control.NewServer(control.Options{
+	in := &instance{box: box, listener: listener, log: log, failed: make(chan error, 1)}
+	in.server = control.NewServer(control.Options{
 		Box: box, Token: token, Origins: conf.Control.Origins, Hosts: conf.Control.Hosts,
-		Version: build().Version, Page: web.Handler(), Metrics: metrics(box), Log: log,
+		Version: build().Version, Page: web.Handler(), Metrics: metrics(box), Ready: in.ready, Log: log,
 	})
-	in := &instance{box: box, server: server, listener: listener, log: log, failed: make(chan error, 1)}
 	go func() {
-		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		if err := in.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			in.failed <- err
 		}
 	}()
@@ -78,10 +82,22 @@ func startError(err error) error {
 	return &codedError{exitStart, err}
 }
 
-// close drains until ctx ends, then closes.
+// ready is what /readyz asks: the routes listen from start on, until a signal.
+func (in *instance) ready() error {
+	if in.draining.Load() {
+		return errors.New("draining")
+	}
+	return nil
+}
+
+// close drains until ctx ends, then closes. The control server goes last, and
+// has a moment of its own: whoever watches sees how it ended.
 func (in *instance) close(ctx context.Context) error {
+	in.draining.Store(true)
 	err := in.box.Close(ctx)
-	_ = in.server.Shutdown(ctx) // watchers saw the last events; nothing is lost with the rest
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = in.server.Shutdown(last) // who does not go in time is cut off
 	return err
 }
 

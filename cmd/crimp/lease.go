@@ -40,8 +40,12 @@ func armWhile(ctx context.Context, c *cli.Context, box *control.Client, o order,
 	if err != nil {
 		return err
 	}
+	token, err := boxToken(c)
+	if err != nil {
+		return err
+	}
 	child := &exec.Cmd{Path: path, Args: command, Stdin: os.Stdin, Stdout: c.App.Writer, Stderr: c.App.ErrWriter,
-		Env: childEnv(os.Environ(), api, c.String("token"), routes.Routes)}
+		Env: childEnv(os.Environ(), api, token, routes.Routes)}
 	code, err := runChild(child)
 	switch {
 	case err != nil:

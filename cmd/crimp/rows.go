@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -141,62 +140,4 @@ func exchangeRow(x middlebox.ExchangeItem) []string {
 		x.ID, x.Request.Method + " " + x.Request.Target + " " + status, comma(size, end),
 		comma(strings.Join(fired, ", "), strings.Join(x.Odd, ", ")),
 	}
-}
-
-// event is middlebox.Event with its data as it came.
-type event struct {
-	middlebox.Event
-	Data json.RawMessage `json:"data"`
-}
-
-func eventRow(e event) []string {
-	where := e.Route
-	for _, narrower := range []string{e.Session, e.Exchange} {
-		if narrower != "" {
-			where = narrower
-		}
-	}
-	return []string{fmt.Sprint(e.Seq), e.Time.Local().Format("15:04:05.000"), e.Type, where, e.Rule, eventText(e)}
-}
-
-// eventText tells an event's data in words; what has none stays as it came.
-func eventText(e event) string {
-	switch {
-	case e.Type == "fault.fired":
-		var d middlebox.FiredData
-		if json.Unmarshal(e.Data, &d) == nil {
-			return comma(fmt.Sprintf("%s at %s, %s", d.Fault, d.At, d.Direction),
-				fmt.Sprintf("after %d bytes", d.Bytes), ending(d.End), unacked(d))
-		}
-	case strings.HasPrefix(e.Type, "exchange."):
-		var d middlebox.ExchangeItem
-		if json.Unmarshal(e.Data, &d) == nil {
-			if e.Type == "exchange.started" {
-				return d.Request.Method + " " + d.Request.Target
-			}
-			return strings.Join(exchangeRow(d)[1:3], "  ")
-		}
-	case strings.HasPrefix(e.Type, "session.opened"), strings.HasPrefix(e.Type, "session.closed"):
-		var d middlebox.SessionItem
-		if json.Unmarshal(e.Data, &d) == nil {
-			return comma(d.Client+" -> "+d.Upstream, d.Outcome, d.Cause)
-		}
-	case strings.HasPrefix(e.Type, "rule."):
-		var d struct {
-			Rule     middlebox.RuleState `json:"rule"`
-			Who, Why string
-		}
-		if json.Unmarshal(e.Data, &d) == nil && d.Rule.Summary != "" {
-			return comma(d.Rule.Summary, d.Who, d.Why)
-		}
-	}
-	return string(e.Data)
-}
-
-// unacked tells what a reset destroyed: bytes said that nobody acknowledged.
-func unacked(d middlebox.FiredData) string {
-	if d.End == "" || d.Acked >= d.Bytes {
-		return ""
-	}
-	return fmt.Sprintf("%d acknowledged", d.Acked)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/goccy/go-yaml"
 	"github.com/urfave/cli/v2"
 
 	"crimp/control"
@@ -106,5 +105,5 @@ func stateYAML(s middlebox.State, seed uint64, limits middlebox.Limits) ([]byte,
 	if err := printJSON(&raw, file); err != nil {
 		return nil, err
 	}
-	return yaml.JSONToYAML(raw.Bytes())
+	return jsonToYAML(raw.Bytes())
 }

@@ -34,17 +34,17 @@ type sight struct {
 
 // String is the sight in words: "200, 512 bytes, then: unexpected EOF".
 func (s sight) String() string {
-	where := "new connection"
+	where := "a new connection"
 	if s.reused {
-		where = "same connection"
+		where = "the same connection"
 	}
 	switch {
 	case s.err != nil && s.status == 0:
-		return fmt.Sprintf("GET /  no answer in %v on a %s: %s", s.took, where, complaint(s.err))
+		return fmt.Sprintf("GET /  no answer in %v on %s: %s", s.took, where, complaint(s.err))
 	case s.err != nil:
-		return fmt.Sprintf("GET /  %d, %d bytes in %v on a %s, then: %s", s.status, s.bytes, s.took, where, complaint(s.err))
+		return fmt.Sprintf("GET /  %d, %d bytes in %v on %s, then: %s", s.status, s.bytes, s.took, where, complaint(s.err))
 	}
-	return fmt.Sprintf("GET /  %d, %d bytes in %v on a %s", s.status, s.bytes, s.took, where)
+	return fmt.Sprintf("GET /  %d, %d bytes in %v on %s", s.status, s.bytes, s.took, where)
 }
 
 func complaint(err error) string {

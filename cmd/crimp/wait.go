@@ -30,7 +30,7 @@ it exits with 4 and says how far it got and what nearly matched.`,
 			"crimp wait fault.fired --rule truncate --count 3",
 			"crimp wait session.closed --route web --match client=10.0.0.7 --timeout 1m"),
 		Flags: boxFlags(append(filterFlags(),
-			wholeFlag("count", groupFilter, "until there are `N`", "1"),
+			countFlag("count", groupFilter, "until there are `N`", "1"),
 			durationFlag("timeout", groupFilter, "give up after this `DURATION`", "10s"),
 			jsonFlag())...),
 		Action: func(c *cli.Context) error {
@@ -75,6 +75,10 @@ func waitReady(c *cli.Context, timeout time.Duration) error {
 	if err != nil {
 		return err
 	}
+	token, err := boxToken(c)
+	if err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -84,7 +88,7 @@ func waitReady(c *cli.Context, timeout time.Duration) error {
 	client := &http.Client{Transport: transport}
 	last := "nothing tried"
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		ready, said := askReady(ctx, client, api, c.String("token"))
+		ready, said := askReady(ctx, client, api, token)
 		if ready {
 			return say(c, map[string]any{"ready": true, "api": api}, "ready")
 		}

@@ -24,7 +24,7 @@ func routesCommand() *cli.Command {
 		text: "Lists the routes in the order of the configuration.",
 		examples: []string{"crimp routes", "crimp routes --json | jq -r .listen",
 			"crimp routes --expect 1-"},
-		unfiltered: true, row: rowOf(routeRow), flags: []cli.Flag{wholeFlag("limit", groupFilter, "only the newest `N`", ""), expectFlag(), jsonFlag()},
+		unfiltered: true, row: rowOf(routeRow), flags: []cli.Flag{countFlag("limit", groupFilter, "only the newest `N`", ""), expectFlag(), jsonFlag()},
 	}.command()
 }
 
@@ -37,7 +37,7 @@ func rulesCommand() *cli.Command {
 		row: rowOf(ruleRow),
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "armed", Category: groupFilter, Usage: "only what is armed", DisableDefaultText: true},
-			routeFlag(), ruleFlag(), wholeFlag("limit", groupFilter, "only the newest `N`", ""), expectFlag(), jsonFlag(),
+			routeFlag(), ruleFlag(), countFlag("limit", groupFilter, "only the newest `N`", ""), expectFlag(), jsonFlag(),
 		},
 		keep: func(c *cli.Context, raw json.RawMessage) bool {
 			var r middlebox.RuleState
@@ -48,8 +48,8 @@ func rulesCommand() *cli.Command {
 
 func sessionsCommand() *cli.Command {
 	return list{
-		name: "sessions", method: "session.list", key: "items", usage: "the sessions, live and past",
-		text: "Lists sessions: the live ones and those the box still remembers.",
+		name: "sessions", method: "session.list", key: "items", usage: "the sessions, live or past",
+		text: "Lists the live sessions. With --session, or an --outcome other than open, those that are over\nas well, as far back as the box remembers.",
 		examples: []string{"crimp sessions --outcome open", "crimp sessions --route web --limit 5",
 			"crimp sessions --match client=10.0.0.0/8 --expect 0"},
 		row: rowOf(sessionRow), flags: listFlags(),
@@ -111,6 +111,9 @@ func (l list) command() *cli.Command {
 			if err := wantArgs(c, 0, 0); err != nil {
 				return err
 			}
+			if l.follow && c.Bool("f") && c.IsSet("expect") {
+				return usagef("crimp %s: --expect counts rows, -f never stops: one of them", l.name)
+			}
 			f, err := filter(c)
 			if err != nil {
 				return err
@@ -122,9 +125,6 @@ func (l list) command() *cli.Command {
 
 func (l list) run(ctx context.Context, c *cli.Context, box *control.Client, f middlebox.Filter) error {
 	if l.follow && c.Bool("f") {
-		if c.IsSet("expect") {
-			return usagef("crimp %s: --expect counts rows, -f never stops: one of them", l.name)
-		}
 		return l.goOn(ctx, c, box, f)
 	}
 	items, _, err := l.fetch(ctx, c, box, f)

@@ -2,16 +2,14 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
@@ -64,9 +62,9 @@ func parseYAML(file string, source []byte, isText func(path string) bool) (*docu
 	if i := invalidUTF8(source); i >= 0 {
 		return nil, d.errorAt(d.placeOf(i), "not UTF-8 text")
 	}
-	tree, err := parser.ParseBytes(source, 0)
+	tree, err := d.parse()
 	if err != nil {
-		return nil, d.syntax(err)
+		return nil, err
 	}
 	w := &jsonWriter{doc: d, isText: isText, anchors: map[string]ast.Node{}}
 	var body ast.Node
@@ -86,6 +84,49 @@ func parseYAML(file string, source []byte, isText func(path string) bool) (*docu
 	}
 	d.json = w.out.Bytes()
 	return d, nil
+}
+
+// parse reads the source into a tree. The parser takes memory by the square of
+// the depth, and is not ours to trust with a file that somebody else wrote: so
+// depth is looked at before, among the tokens, and a panic is an error.
+func (d *document) parse() (tree *ast.File, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			tree, err = nil, d.errorAt(place{1, 1}, fmt.Sprintf("the YAML parser gave up: %v", r))
+		}
+	}()
+	tokens := lexer.Tokenize(string(d.source))
+	if t := tooDeep(tokens); t != nil {
+		return nil, d.errorAt(tokenPlace(t), fmt.Sprintf("too deep: at most %d levels were expected", maxDepth))
+	}
+	tree, err = parser.Parse(tokens, 0)
+	if err != nil {
+		return nil, d.syntax(err)
+	}
+	return tree, nil
+}
+
+// tooDeep gives the first token that is nested too deep by brackets, or by
+// dashes on one line; nesting by indentation takes a file too long for it.
+func tooDeep(tokens token.Tokens) *token.Token {
+	brackets, dashes, line := 0, 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			brackets++
+		case token.MappingEndType, token.SequenceEndType:
+			brackets--
+		case token.SequenceEntryType:
+			if t.Position.Line != line {
+				dashes, line = 0, t.Position.Line
+			}
+			dashes++
+		}
+		if brackets > maxDepth || dashes > maxDepth {
+			return t
+		}
+	}
+	return nil
 }
 
 func invalidUTF8(b []byte) int {
@@ -180,188 +221,4 @@ func placeOf(n ast.Node) place {
 		return tokenPlace(n.Start)
 	}
 	return tokenPlace(n.GetToken())
-}
-
-// jsonWriter turns nodes into JSON.
-type jsonWriter struct {
-	doc     *document
-	out     bytes.Buffer
-	isText  func(string) bool
-	anchors map[string]ast.Node
-	inside  []string // aliases being written: one that names itself never ends
-	nodes   int
-}
-
-func (w *jsonWriter) write(n ast.Node, path string, depth int) error {
-	at := placeOf(n)
-	if _, known := w.doc.values[path]; !known { // an alias has its place where it is used
-		w.doc.values[path] = at
-	}
-	if w.nodes++; w.nodes > maxNodes || depth > maxDepth {
-		return w.doc.errorAt(at, fmt.Sprintf("too much: at most %d values, %d deep, were expected", maxNodes, maxDepth))
-	}
-	if n.Type() != ast.NullType && w.isText(path) && isPlainScalar(n) {
-		return w.text(n.GetToken().Value)
-	}
-	switch n := n.(type) {
-	case *ast.NullNode:
-		w.out.WriteString("null")
-	case *ast.BoolNode:
-		w.out.WriteString(strconv.FormatBool(n.Value))
-	case *ast.IntegerNode:
-		fmt.Fprint(&w.out, n.Value)
-	case *ast.FloatNode:
-		if math.IsInf(n.Value, 0) || math.IsNaN(n.Value) {
-			return w.doc.errorAt(at, "a finite number was expected")
-		}
-		w.out.WriteString(strconv.FormatFloat(n.Value, 'g', -1, 64))
-	case *ast.StringNode:
-		return w.text(n.Value)
-	case *ast.LiteralNode:
-		return w.text(n.Value.Value)
-	case *ast.SequenceNode:
-		return w.sequence(n, path, depth)
-	case *ast.MappingNode:
-		return w.mapping(n.Values, path, depth)
-	case *ast.MappingValueNode:
-		return w.mapping([]*ast.MappingValueNode{n}, path, depth)
-	case *ast.AnchorNode:
-		w.anchors[n.Name.GetToken().Value] = n.Value
-		return w.write(n.Value, path, depth)
-	case *ast.AliasNode:
-		return w.alias(n, func(target ast.Node) error { return w.write(target, path, depth+1) })
-	default:
-		return w.doc.errorAt(at, fmt.Sprintf("%s: only mappings, lists, text, numbers, true, false and null were expected", n.Type().YAMLName()))
-	}
-	return nil
-}
-
-func isPlainScalar(n ast.Node) bool {
-	switch n.(type) {
-	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode:
-		return true
-	}
-	return false
-}
-
-func (w *jsonWriter) text(s string) error {
-	b, err := json.Marshal(s)
-	w.out.Write(b)
-	return err
-}
-
-func (w *jsonWriter) sequence(n *ast.SequenceNode, path string, depth int) error {
-	w.out.WriteByte('[')
-	for i, v := range n.Values {
-		if i > 0 {
-			w.out.WriteByte(',')
-		}
-		if err := w.write(v, fmt.Sprintf("%s[%d]", path, i), depth+1); err != nil {
-			return err
-		}
-	}
-	w.out.WriteByte(']')
-	return nil
-}
-
-func (w *jsonWriter) alias(n *ast.AliasNode, use func(ast.Node) error) error {
-	name := n.Value.GetToken().Value
-	target, known := w.anchors[name]
-	if !known {
-		return w.doc.errorAt(placeOf(n), fmt.Sprintf("*%s: no anchor &%s before it", name, name))
-	}
-	for _, outer := range w.inside {
-		if outer == name {
-			return w.doc.errorAt(placeOf(n), fmt.Sprintf("*%s: within itself", name))
-		}
-	}
-	w.inside = append(w.inside, name)
-	err := use(target)
-	w.inside = w.inside[:len(w.inside)-1]
-	return err
-}
-
-// mapping writes an object. Merged mappings (`<<: *base`) come first, so that
-// what the mapping says itself wins.
-func (w *jsonWriter) mapping(values []*ast.MappingValueNode, path string, depth int) error {
-	own := map[string]ast.Node{}
-	var order []string
-	if err := w.collect(values, path, own, &order, depth); err != nil {
-		return err
-	}
-	w.out.WriteByte('{')
-	for i, key := range order {
-		if i > 0 {
-			w.out.WriteByte(',')
-		}
-		if err := w.text(key); err != nil {
-			return err
-		}
-		w.out.WriteByte(':')
-		if err := w.write(own[key], below(path, key), depth+1); err != nil {
-			return err
-		}
-	}
-	w.out.WriteByte('}')
-	return nil
-}
-
-func (w *jsonWriter) collect(values []*ast.MappingValueNode, path string, into map[string]ast.Node, order *[]string, depth int) error {
-	if depth > maxDepth {
-		return w.doc.errorAt(place{1, 1}, "mappings merged too deep")
-	}
-	for _, v := range values {
-		if v.Key.IsMergeKey() {
-			continue
-		}
-		key := v.Key.GetToken().Value
-		if s, ok := v.Key.(*ast.StringNode); ok {
-			key = s.Value
-		}
-		if _, twice := into[key]; !twice {
-			*order = append(*order, key)
-			into[key] = v.Value
-			w.doc.keys[below(path, key)] = placeOf(v.Key)
-			if v.Value.Type() == ast.NullType {
-				w.doc.values[below(path, key)] = placeOf(v.Key)
-			}
-		}
-	}
-	for _, v := range values {
-		if !v.Key.IsMergeKey() {
-			continue
-		}
-		if err := w.merge(v.Value, path, into, order, depth+1); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// merge adds what is not there yet of a mapping, an alias of one, or a list of them.
-func (w *jsonWriter) merge(n ast.Node, path string, into map[string]ast.Node, order *[]string, depth int) error {
-	switch n := n.(type) {
-	case *ast.AliasNode:
-		return w.alias(n, func(target ast.Node) error { return w.merge(target, path, into, order, depth) })
-	case *ast.MappingNode:
-		return w.collect(n.Values, path, into, order, depth)
-	case *ast.MappingValueNode:
-		return w.collect([]*ast.MappingValueNode{n}, path, into, order, depth)
-	case *ast.SequenceNode:
-		for _, each := range n.Values {
-			if err := w.merge(each, path, into, order, depth+1); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return w.doc.errorAt(placeOf(n), "<<: a mapping to merge was expected")
-}
-
-// below is the path of a key, as faults.DecodeStrict writes it.
-func below(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
 }

@@ -119,3 +119,40 @@ func TestAliasesAreBounded(t *testing.T) {
 		t.Fatalf("%.200v", err)
 	}
 }
+
+// A deep file costs no more than a long one.
+func TestDepthIsBounded(t *testing.T) {
+	for _, yaml := range []string{
+		"a: " + strings.Repeat("[", 500_000),
+		"a: " + strings.Repeat("{a: ", 100_000),
+		strings.Repeat("- ", 300_000) + "1",
+	} {
+		_, err := decodeConfig("f.yaml", []byte(yaml))
+		if err == nil || !strings.Contains(err.Error(), "too deep") {
+			t.Errorf("%.300v", err)
+		}
+	}
+	var steps strings.Builder
+	for i := range 200 {
+		steps.WriteString(strings.Repeat(" ", i) + "a:\n")
+	}
+	if _, err := decodeConfig("f.yaml", []byte(steps.String())); err == nil || !strings.Contains(err.Error(), "deep") {
+		t.Errorf("%.300v", err)
+	}
+}
+
+// Whatever the file, the answer is a configuration or an error with a place.
+func FuzzConfig(f *testing.F) {
+	f.Add("routes:\n- name: web\n  listen: 127.0.0.1:0\n  upstream: 127.0.0.1:9\n  rules:\n  - {fault: cut, params: {at: \"field:2\"}}\n")
+	f.Add("a: &a [1, *a]\nb: {<<: *a, c: !!str 3}\n---\n...\n")
+	f.Add("? x\n: |\n  y\n- 'z'\n\t%YAML 1.2\n\"\\u12")
+	f.Fuzz(func(t *testing.T, yaml string) {
+		conf, err := decodeConfig("f.yaml", []byte(yaml))
+		if (conf == nil) == (err == nil) {
+			t.Fatal("neither or both")
+		}
+		if err != nil && exitCode(err) != exitUsage {
+			t.Fatal(err)
+		}
+	})
+}

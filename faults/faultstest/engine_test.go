@@ -206,3 +206,33 @@ s> HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n
 		})
 	}
 }
+
+// TestCommands: what an operator does to one session, rules or not.
+func TestCommands(t *testing.T) {
+	for _, tt := range []struct{ name, play string }{
+		{"rst on one side: the other is closed, for it cannot go on alone", `
+s> hello
+>c hello
+act rst client
+>c RST
+>s CLOSE`},
+		{"rst on both", `
+act rst both
+>c RST
+>s RST`},
+		{"fin towards the server: a half-close", `
+act fin server
+>s FIN
+s> still here
+>c still here`},
+		{"stall, and resume in order", `
+act stall client
+s> one
+act stall client
+s> two
+act resume both
+>c onetwo`},
+	} {
+		t.Run(tt.name, func(t *testing.T) { play(t, nil, tt.play) })
+	}
+}

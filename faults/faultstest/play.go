@@ -7,6 +7,7 @@
 //	s> FIN                         the server sends FIN; RST likewise
 //	>c FIN                         the client gets FIN; CLOSE, RST likewise
 //	+50ms                          time passes
+//	act rst client                 an operator acts on the session (rst close fin stall resume; client server both)
 //	arm, disarm                    the plan changes (a play with a line "arm" starts disarmed)
 //
 // Lines of input come first, then what they lead to; before time passes or the
@@ -18,6 +19,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -144,6 +146,15 @@ func (p *player) line(line string) error {
 			return err
 		}
 		p.step(faults.Input{Kind: faults.InSwap, Plan: plan})
+		return nil
+	case word == "act":
+		act, side, _ := strings.Cut(rest, " ")
+		a := slices.Index([]string{"rst", "close", "fin", "stall", "resume"}, act)
+		b := slices.Index([]string{"client", "server", "both"}, side)
+		if a < 0 || b < 0 {
+			return fmt.Errorf("a play has no %q", line)
+		}
+		p.step(faults.Input{Kind: faults.InCommand, Act: faults.Act(a), Side: faults.Side(b)})
 		return nil
 	case strings.HasPrefix(word, "+"):
 		d, err := time.ParseDuration(word[1:])

@@ -25,7 +25,7 @@ func TestConformance(t *testing.T) {
 	stages := []struct {
 		name  string
 		build func(t *testing.T) *world
-	}{{"real", realWorld}, {"sim", simWorld}}
+	}{{"real", realWorld}, {"sim", promptSim}, {"late_sim", lateSim}}
 	for _, stage := range stages {
 		t.Run(stage.name, func(t *testing.T) {
 			for _, b := range behaviours {

@@ -27,6 +27,10 @@
 //	}
 //	n.Leaks() // must be empty
 //
+// An [Actor] moves a peer by chance. A box whose loops start no goroutines
+// (middlebox.Config.Driven) takes its turns with Turn(-1): the loop then tells
+// Wait how long it would sleep, which Quiet and Next need to know.
+//
 // A loop that cannot be called turn by turn runs in its own goroutine with
 // [Options.Park]: see [Kernel.Turn].
 //

@@ -260,9 +260,13 @@ type simStage struct {
 	srv *simnet.Server
 }
 
-func simWorld(t *testing.T) *world {
+// promptSim reports at once, lateSim when it likes.
+func promptSim(t *testing.T) *world { return simWorld(t, -1) }
+func lateSim(t *testing.T) *world   { return simWorld(t, 2) }
+
+func simWorld(t *testing.T, lateOneIn int) *world {
 	n := simnet.New(1, simnet.Options{BufferMin: 1 << 16, BufferMax: 1 << 16, HugeOneIn: -1,
-		PipeSizeMin: 1 << 16, PipeSizeMax: 1 << 16, LateOneIn: -1, SpuriousOneIn: -1})
+		PipeSizeMin: 1 << 16, PipeSizeMax: 1 << 16, LateOneIn: lateOneIn, SpuriousOneIn: -1})
 	k := n.Kernel()
 	return newWorld(t, k, &simStage{t, n, k, n.Serve(loopback)})
 }

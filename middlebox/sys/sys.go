@@ -100,7 +100,7 @@ type Kernel interface {
 	// ShutdownWrite sends FIN after all written bytes.
 	ShutdownWrite(s Socket)
 	// Unacked is how many written bytes the peer's kernel has not acknowledged; a FIN
-	// counts one (SIOCOUTQ). Once the connection is reset it stands still.
+	// counts one (SIOCOUTQ). Once the connection is reset it stands still (macOS: 0).
 	Unacked(s Socket) int
 	// Reset closes with RST, dropping what is still queued (SO_LINGER 0).
 	Reset(s Socket)

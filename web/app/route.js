@@ -59,11 +59,10 @@ export const RouteCard = memo(
         ${headline.map((f) => row(f.name, ruleOf(rules, f.name), f))}
         ${others.map((r) => row(r.name, r, findFault(faults, r.fault)))}
       </div>
-      ${form
-        ? html`<${RuleForm} key=${form.rule?.name ?? form.fault} route=${route} faults=${faults} rule=${form.rule} fault=${form.fault}
-            busy=${busy[formKey]} failure=${failures[formKey]} blocked=${blocked} formKey=${formKey} actions=${actions} onClose=${close} />`
-        : html`<button type="button" class="add" disabled=${Boolean(blocked)} onClick=${() => open({ fault: '' })}>
-            <span aria-hidden="true">+ </span>Arm any fault…</button>`}
+      <button type="button" class="add" disabled=${Boolean(blocked)} aria-expanded=${Boolean(form)} onClick=${() => (form ? close() : open({ fault: '' }))}>
+        <span aria-hidden="true">+ </span>Arm any fault…</button>
+      ${form && html`<${RuleForm} key=${form.rule?.name ?? form.fault} route=${route} faults=${faults} rule=${form.rule} fault=${form.fault}
+        busy=${busy[formKey]} failure=${failures[formKey]} blocked=${blocked} formKey=${formKey} actions=${actions} onClose=${close} />`}
     </section>`;
   },
 );

@@ -3,6 +3,7 @@ package e2e
 import (
 	"debug/elf"
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,8 +100,15 @@ func TestImageChecksItsOwnHealth(t *testing.T) {
 	if err := json.Unmarshal([]byte(health[strings.Index(health, "["):]), &words); err != nil || words[0] != "/crimp" {
 		t.Fatalf("HEALTHCHECK %s: %v", health, err)
 	}
-	b := serve(t)
-	wantOK(t, crimp(t, b, words[1:]...))
+	wantOK(t, crimp(t, serve(t), words[1:]...))
+	// A control port that others can reach has a token, which the check is not told.
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("s3cret-s3cret-s3cret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := serve(t, "--control", "0.0.0.0:0", "--token-file", token)
+	_, port, _ := net.SplitHostPort(strings.TrimPrefix(open.api, "http://"))
+	wantOK(t, run(t, []string{"CRIMP_API=http://127.0.0.1:" + port}, program, words[1:]...))
 	if got := run(t, []string{"CRIMP_API=http://" + freeAddr(t)}, program, words[1:]...); got.code == 0 {
 		t.Error("healthy without a box")
 	}

@@ -107,13 +107,7 @@ func TestOnDialError(t *testing.T) {
 	}{{"rst", rst}, {"fin", fin}, {"502", fin}} {
 		t.Run(c.how, func(t *testing.T) {
 			b.must("route.set", params{"route": params{"name": "dead-" + c.how, "listen": "127.0.0.1:0", "upstream": dead, "protocol": "http", "on_dial_error": c.how}}, nil)
-			var addr string
-			for _, r := range b.state().Routes {
-				if r.Name == "dead-"+c.how {
-					addr = r.Listen
-				}
-			}
-			got, how := visit(t, addr, ask("/"))
+			got, how := visit(t, b.listen("dead-"+c.how), ask("/"))
 			if how != c.ends {
 				t.Errorf("ended with %s, expected %s", how, c.ends)
 			}

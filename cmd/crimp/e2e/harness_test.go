@@ -53,7 +53,8 @@ func environment(extra ...string) []string {
 		name, _, _ := strings.Cut(kv, "=")
 		return strings.HasPrefix(name, "CRIMP_") || strings.HasSuffix(strings.ToLower(name), "_proxy")
 	})
-	return append(append(env, "NO_PROXY=*", "no_proxy=*"), extra...)
+	// The race detector would otherwise sleep a second before each exit.
+	return append(append(env, "NO_PROXY=*", "no_proxy=*", "GORACE=atexit_sleep_ms=0"), extra...)
 }
 
 func moduleRoot(t testing.TB) string {
@@ -116,6 +117,9 @@ func launch(t testing.TB, args ...string) *box {
 	}()
 	t.Cleanup(func() {
 		b.stop()
+		if strings.Contains(b.log.String(), "DATA RACE") {
+			t.Errorf("the race detector reports:\n%s", b.log.String())
+		}
 		if t.Failed() {
 			t.Logf("crimp %s said:\n%s", strings.Join(args, " "), tail(b.log.String(), 4000))
 		}
@@ -281,12 +285,18 @@ func (b *box) disarm(route, name string) {
 func (b *box) addRoute(name, upstream, protocol string) string {
 	b.t.Helper()
 	b.must("route.set", params{"route": params{"name": name, "listen": "127.0.0.1:0", "upstream": upstream, "protocol": protocol}}, nil)
+	return b.listen(name)
+}
+
+// listen is the resolved address of a route.
+func (b *box) listen(route string) string {
+	b.t.Helper()
 	for _, r := range b.state().Routes {
-		if r.Name == name {
+		if r.Name == route {
 			return r.Listen
 		}
 	}
-	b.t.Fatalf("route %s is not in the state", name)
+	b.t.Fatalf("route %s is not in the state", route)
 	return ""
 }
 

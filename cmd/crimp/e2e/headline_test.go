@@ -262,3 +262,34 @@ func TestInjectAddsBytesAtItsPlace(t *testing.T) {
 		r.send(ask("/clean")).expect(b.full)
 	}
 }
+
+// An ending stays what it was asked to be while the client goes on talking: FIN
+// reads its input away, close answers later input with a RST, and neither turns
+// into one because something lay unread.
+func TestEndingsWhileTheClientTalks(t *testing.T) {
+	b := newBench(t, pattern(1024))
+	half := b.full[:len(b.full)-512]
+	upload := "POST /upload HTTP/1.1\r\nHost: lab\r\nContent-Length: 10000000\r\n\r\n" + pattern(300_000)
+	for _, c := range []struct {
+		ending string
+		talks  bool // may it go on after the end?
+	}{{"fin", true}, {"close", false}} {
+		b.arm("web", params{"name": "rule", "fault": "truncate", "params": params{"end": c.ending}})
+		for range 10 {
+			r := dial(t, b.addr).send(ask("/next") + upload)
+			r.restIs(half, fin)
+			var err error
+			for n := 0; err == nil && n < 100; n++ {
+				_, err = io.WriteString(r, pattern(10_000))
+				if !c.talks {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			if talks := err == nil; talks != c.talks {
+				t.Errorf("%s: the client's writes after it: %v", c.ending, err)
+			}
+			r.Close()
+		}
+		b.disarm("web", "rule")
+	}
+}

@@ -1,0 +1,198 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"crimp/faults"
+	"crimp/middlebox"
+)
+
+// realWorld is a server on a real box with one route, web, before an origin that
+// answers every request with 1,024 bytes.
+func realWorld(t *testing.T) (base, url string, box *middlebox.Box) {
+	t.Helper()
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, strings.Repeat("x", 1024))
+	}))
+	box, err := middlebox.New(middlebox.Config{Seed: 42})
+	if err != nil {
+		t.Fatal(err)
+	}
+	route := middlebox.Route{Name: "web", Listen: "127.0.0.1:0", Upstream: origin.Listener.Addr().String(), Protocol: "http"}
+	if err := box.Configure([]middlebox.Route{route}, "test"); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := NewServer(Options{Box: box})
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := errors.Join(srv.Shutdown(ctx), <-served); err != nil {
+			t.Error(err)
+		}
+		box.Kill()
+		origin.Close()
+	})
+	return "http://" + l.Addr().String(), "http://" + box.State().Routes[0].Listen, box
+}
+
+// fetch gets a page over a connection of its own and says how much came.
+func fetch(url string) (int, error) {
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := c.Get(url)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return len(b), err
+}
+
+func TestArmActWait(t *testing.T) {
+	base, url, _ := realWorld(t)
+	ctx := t.Context()
+	c, err := Dial(ctx, base, DialOptions{Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	sub, err := c.Subscribe(ctx, "fault", "rule")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := faults.Rule{Name: "truncate", Fault: "truncate", Armed: true, Match: faults.Match{Path: "/api/*"}}
+	set, err := c.SetRule(ctx, RuleSetParams{Route: "web", Rule: rule, Lease: "client"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set.Rule.Summary == "" || set.Rule.Lease == "" {
+		t.Errorf("rule.set: %+v", set)
+	}
+
+	if n, err := fetch(url + "/apis/x"); n != 1024 || err != nil {
+		t.Fatalf("a path that does not match: %d, %v", n, err)
+	}
+	f := middlebox.Filter{Type: "fault.fired", Rule: "truncate"}
+	_, err = c.Wait(ctx, waitFor(0, f, 1))
+	if err == nil || err.Error() != "0 of 1 fault.fired for truncate in what has happened so far; near miss: GET /apis/x (path)" {
+		t.Errorf("%v", err)
+	}
+
+	if n, err := fetch(url + "/api/x"); n != 512 || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Fatalf("truncated: %d, %v", n, err)
+	}
+	r, err := c.Wait(ctx, waitFor(10*time.Second, f, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := r.Events[0]
+	if e.Rule != "truncate" || e.Route != "web" || e.Session != "web/2" || e.Exchange != "web/2/1" || e.Data.(map[string]any)["end"] != "fin" {
+		t.Errorf("%+v", e)
+	}
+	for seq := sub.Seq; ; {
+		n := <-sub.C
+		if n.Event == nil || n.Event.Seq <= seq {
+			t.Fatalf("%+v after %d", n, seq)
+		}
+		if seq = n.Event.Seq; n.Event.Type == "fault.fired" {
+			if seq != e.Seq {
+				t.Errorf("the subscriber saw it as %d, the wait as %d", seq, e.Seq)
+			}
+			break
+		}
+	}
+
+	x, err := c.Exchanges(ctx, middlebox.Filter{Rule: "truncate"})
+	if err != nil || x.Total != 1 || x.Items[0].Response.Sent != 512 {
+		t.Errorf("%+v, %v", x, err)
+	}
+	if _, err := c.Disarm(ctx, RuleNameParams{Route: "web", Name: "truncate"}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := fetch(url + "/api/x"); n != 1024 || err != nil {
+		t.Errorf("disarmed: %d, %v", n, err)
+	}
+	_, err = c.Wait(ctx, waitFor(0, middlebox.Filter{Type: "fault.fired", Rule: "trunkate"}, 1))
+	if err == nil || !strings.Contains(err.Error(), `did you mean "truncate"?`) {
+		t.Errorf("a misspelt rule: %v", err)
+	}
+}
+
+func TestLeaseAndTTLOnTheRealBox(t *testing.T) {
+	base, _, box := realWorld(t)
+	ctx := t.Context()
+	has := func(name string) (armed, there bool) {
+		for _, r := range box.State().Routes[0].Rules {
+			if r.Name == name {
+				return r.Armed, true
+			}
+		}
+		return false, false
+	}
+	within := func(what string, is func() bool) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("in 10s it did not happen: %s", what)
+			}
+		}
+	}
+	a, err := Dial(ctx, base, DialOptions{Name: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	b, err := Dial(ctx, base, DialOptions{Name: "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	do := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	ttl := faults.Duration(20 * time.Millisecond)
+	for _, name := range []string{"mine", "ours", "panicked"} {
+		p := leased(name)
+		_, err := a.SetRule(ctx, p)
+		do(name, err)
+	}
+	p := leased("stays")
+	p.Lease, p.Rule.Armed = "", false
+	_, err = b.SetRule(ctx, p)
+	do("stays", err)
+	_, err = a.Arm(ctx, RuleArmParams{Route: "web", Name: "stays", Lease: "client"})
+	do("arming under a lease", err)
+	_, err = b.Arm(ctx, RuleArmParams{Route: "web", Name: "ours", TTL: &ttl})
+	do("arming with a ttl", err)
+	_, err = b.Arm(ctx, RuleArmParams{Route: "web", Name: "ours"})
+	do("arming what is armed", err)
+	within("its time runs out", func() bool { armed, there := has("ours"); return there && !armed })
+	if l, err := b.Rules(ctx, middlebox.Filter{Rule: "ours"}); err != nil || l.Rules[0].Lease == "" {
+		t.Errorf("after its time it is no longer leased: %+v, %v", l, err)
+	}
+	_, err = b.Panic(ctx, "look")
+	do("panic", err)
+	a.Close()
+	for _, name := range []string{"mine", "ours", "panicked"} {
+		within(name+" is gone", func() bool { _, there := has(name); return !there })
+	}
+	if armed, there := has("stays"); armed || !there {
+		t.Errorf("the rule whose arming was leased: armed %v, there %v", armed, there)
+	}
+}

@@ -1,0 +1,68 @@
+package faults_test
+
+import (
+	"testing"
+	"time"
+
+	"crimp/faults"
+	"crimp/faults/wire"
+)
+
+// The engine's cost for one exchange in two reads, without any socket.
+
+var (
+	request  = []byte("GET /index.html HTTP/1.1\r\nHost: example.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
+	response = append([]byte("HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\n\r\n"), make([]byte, 1024)...)
+)
+
+func session(b testing.TB, protocol faults.Protocol, rules ...faults.Rule) *faults.Engine {
+	plan, err := faults.Compile(nil, 1, "web", protocol, rules)
+	if err != nil {
+		b.Fatal(err)
+	}
+	e := faults.NewEngine(time.Now(), faults.Options{Route: "web", Session: 1, Protocol: protocol, Plan: plan})
+	e.Step(time.Now(), faults.Input{Kind: faults.InOpen})
+	e.Step(time.Now(), faults.Input{Kind: faults.InDialed})
+	return e
+}
+
+func exchange(e *faults.Engine, now time.Time) {
+	e.Step(now, faults.Input{Kind: faults.InBytes, Dir: wire.Upstream, Data: request})
+	e.Step(now, faults.Input{Kind: faults.InBytes, Dir: wire.Downstream, Data: response})
+}
+
+func BenchmarkExchange(b *testing.B) {
+	third := faults.Rule{Name: "x", Fault: "truncate", Armed: true, Match: faults.Match{Path: "/other"}}
+	for name, e := range map[string]*faults.Engine{
+		"tcp":            session(b, faults.TCP),
+		"http idle":      session(b, faults.HTTP),
+		"http unmatched": session(b, faults.HTTP, third),
+		"tcp latency 0":  session(b, faults.TCP, faults.Rule{Name: "l", Fault: "latency", Armed: true, Params: map[string]any{"delay": "0s"}}),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			now := time.Now()
+			for b.Loop() {
+				exchange(e, now)
+			}
+		})
+	}
+}
+
+// TestNoAllocations: in steady state nothing is allocated for a chunk or a message.
+func TestNoAllocations(t *testing.T) {
+	now := time.Now()
+	for name, e := range map[string]*faults.Engine{
+		"tcp":                              session(t, faults.TCP),
+		"http":                             session(t, faults.HTTP),
+		"tcp latency 0":                    session(t, faults.TCP, faults.Rule{Name: "l", Fault: "latency", Armed: true, Params: map[string]any{"delay": "0s"}}),
+		"http, a rule that does not match": session(t, faults.HTTP, faults.Rule{Name: "x", Fault: "truncate", Armed: true, Match: faults.Match{Path: "/other"}}),
+	} {
+		for range 10 {
+			exchange(e, now)
+		}
+		if n := testing.AllocsPerRun(1000, func() { exchange(e, now) }); n > 0 {
+			t.Errorf("%s: %v allocations for an exchange", name, n)
+		}
+	}
+}
