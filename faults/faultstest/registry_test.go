@@ -112,12 +112,11 @@ func TestDisarmAnywhere(t *testing.T) {
 			tr.Run()
 			tr.More(1)
 			tr.Run()
-			if rule.Fault == "latency" || rule.Fault == "stall" || rule.Fault == "slow-response" || rule.Fault == "pause" {
+			if rule.Keeps() {
 				untouched(t, tr, what)
 			}
-			last := tr.answers[len(tr.answers)-1]
-			if lost := rule.Params["next"] == "discard"; !lost && !bytes.HasSuffix(tr.Got[wire.Downstream], last) {
-				t.Fatalf("%s: the last answer is not clean\n got %q\nwant %q", what, tr.Got[wire.Downstream], last)
+			if err := tr.Probe(); err != nil {
+				t.Fatalf("%s: %v", what, err)
 			}
 		}
 	}
@@ -194,7 +193,7 @@ func TestHeldIsBounded(t *testing.T) {
 		head := []byte("HTTP/1.1 200 OK\r\nA: b\r\nC: d\r\nContent-Length: 1000000000\r\n\r\n")
 		e.Step(now, faults.Input{Kind: faults.InBytes, Dir: wire.Downstream, Data: head})
 		chunk := make([]byte, 32<<10)
-		for range 1000 {
+		for range 40 {
 			if e.Demand(wire.Downstream).Mode == faults.Hold {
 				break
 			}
