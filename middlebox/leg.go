@@ -179,8 +179,9 @@ func (g *leg) input(n int) ([]byte, sys.Outcome) {
 		}
 		return nil, sys.Again
 	case sys.EOF:
-		g.flags &^= sys.In
-		g.eof = true
+		if g.eof = true; !g.dead() { // else the RST behind the FIN is told next
+			g.flags &^= sys.In
+		}
 		return nil, sys.EOF
 	}
 	return nil, sys.Reset

@@ -46,6 +46,8 @@ var regressions = []struct {
 	{2681, "what an ending let out of the other direction ended the session once more"},
 	{3453, "a sender that was kept and had said FIN was never told FIN"},
 	{2002006, "disarming one of two latencies let bytes out before the other's delay"},
+	{3038477, "a peer's FIN, read after a write had met its reset, hid the reset and left the session behind"},
+	{3023610, "start_line missed in a line that another rule had parted"},
 	{2024273, "a cut did not count the bytes that another rule kept back"},
 }
 
