@@ -113,6 +113,8 @@ const badGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nCont
 func (e *Engine) dialFailed() {
 	down, up := &e.lanes[wire.Downstream], &e.lanes[wire.Upstream]
 	down.mute, up.mute, up.closed = true, true, true
+	up.out.drop(e.now) // what fired towards the server is told
+	up.halted = false
 	op := OpReset
 	switch e.o.OnDialError {
 	case "fin":

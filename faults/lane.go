@@ -33,6 +33,7 @@ type lane struct {
 	halted bool  // an operator stalled it
 	told   bool  // that it is opaque
 	final  bool  // the response in progress is a final one
+	middle int64 // of the chunk-size line in the chain, as a place in its message
 }
 
 // term is the end of a direction on its way through the chain.
@@ -108,6 +109,11 @@ func (l *lane) headline(s wire.Segment) {
 
 // pass lets a segment into the chain.
 func (l *lane) pass(s wire.Segment) {
+	if s.Part == wire.ChunkSize {
+		if l.middle = -1; s.First && s.Last { // as it is where a rule needs it
+			l.middle = s.Pos + int64(len(lineText(s.Data))/2)
+		}
+	}
 	if !l.mute {
 		if l.dir == wire.Upstream && l.ex != nil && (s.Part == wire.Body || s.Part == wire.ChunkData) {
 			l.ex.Asked += int64(len(s.Data))

@@ -16,6 +16,7 @@ type locator struct {
 	body   int64 // body data bytes of the message seen so far
 	chunk  int64 // data bytes of the chunk seen so far
 	next   int64 // where in the stream the body's next data byte is due
+	middle int64 // of the chunk-size line, as lane.middle
 	done   bool
 }
 
@@ -53,7 +54,13 @@ func (l *locator) look(s *wire.Segment) (int, bool) {
 	case ChunkAt:
 		return 0, s.Part == wire.ChunkSize && s.First && int64(s.Index) == l.pos.N
 	case ChunkSizeMid:
-		return len(lineText(s.Data)) / 2, s.Part == wire.ChunkSize && s.First && s.Last && int64(s.Index) == l.pos.N
+		if s.Part != wire.ChunkSize || int64(s.Index) != l.pos.N {
+			return 0, false
+		}
+		if s.First && s.Last {
+			return len(lineText(s.Data)) / 2, true
+		}
+		return within(l.middle-s.Pos, n, l.middle >= 0)
 	case ChunkDataMid:
 		return l.inChunk(s)
 	case LastChunkAt:

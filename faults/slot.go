@@ -83,6 +83,7 @@ func (s *slot) segment(seg wire.Segment, at time.Time, by *late) {
 
 // locate passes the segment on, with the damage at its place if it is in it.
 func (s *slot) locate(seg wire.Segment) {
+	s.at.middle = s.lane.middle
 	k, ok := s.at.find(&seg)
 	switch {
 	case !ok:

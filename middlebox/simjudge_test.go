@@ -24,7 +24,8 @@ func (w *world) judge() {
 	w.judgeBox()
 }
 
-// judgeGates counts the firings of rules that may fire only so often.
+// judgeGates counts the firings of rules that may fire only so often. Both
+// messages of an exchange are one occurrence.
 func (w *world) judgeGates() {
 	for _, x := range w.routes {
 		for i := range x.ever {
@@ -38,11 +39,14 @@ func (w *world) judgeGates() {
 					may += d.Gate.Times
 				}
 			}
+			seen := map[string]bool{}
 			for _, s := range w.sessions {
 				for _, e := range s.fired {
-					if s.route == x && e.Rule == d.Name {
-						fired++
+					if s.route != x || e.Rule != d.Name || e.Exchange != "" && seen[e.Exchange] {
+						continue
 					}
+					seen[e.Exchange] = true
+					fired++
 				}
 			}
 			if fired > may {

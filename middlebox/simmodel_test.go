@@ -205,7 +205,7 @@ func (w *world) notEarly(s *simSession, dir int, from, to *tap) {
 			w.delayed(s, dir, in, out, "byte", last)
 		}
 	}
-	if to.shut.step == w.step && from.eof.step > 0 && len(s.fired) == 0 {
+	if to.shut.step == w.step && from.eof.step > 0 && len(s.fired) == 0 && !s.commanded {
 		w.delayed(s, dir, from.eof, to.shut, "FIN after byte", total(from.in))
 	}
 }

@@ -59,7 +59,7 @@ func simRuns() int {
 	case testing.Short():
 		return 1000
 	case raceDetector:
-		return 2500
+		return 1500
 	}
 	return 10_000
 }

@@ -57,18 +57,20 @@ func TestStackedDelays(t *testing.T) {
 }
 
 // TestPartedLine: a rule finds the middle of a line that a rule before it has
-// parted at a place of its own.
+// parted at a place of its own, whatever that rule's gate said.
 func TestPartedLine(t *testing.T) {
 	for at, want := range map[string]string{
 		"start_line":   `HTTP/~1.`,
-		"field:1":      `HTTP/~1.1 200 OK\r\nServer: ab`,
-		"field_name:1": `HTTP/~1.1 200 OK\r\nSer`,
+		"field:1":      `HTTP/~1.1 200 OK\r\nTE: ab`,
+		"field_name:1": `HTTP/~1.1 200 OK\r\nT`,
+		"chunk_size:1": `HTTP/~1.1 200 OK\r\nTE: abcd\r\nTransfer-Encoding: chunked\r\n\r\n000`,
 	} {
 		inject := faults.Rule{Name: "a", Fault: "inject", Params: map[string]any{"at": "message:5", "bytes": "text:~"}}
-		mute := faults.Rule{Name: "b", Fault: "inject", Params: map[string]any{"at": "message:19", "bytes": "text:~"}, Gate: faults.Gate{Skip: 9}}
-		cut := faults.Rule{Name: "c", Fault: "cut", Params: map[string]any{"at": at}}
-		play(t, []faults.Rule{inject, mute, cut}, `
-s> HTTP/1.1 200 OK\r\nServer: abcd\r\nContent-Length: 0\r\n\r\n
+		field := faults.Rule{Name: "b", Fault: "stall", Params: map[string]any{"at": "message:18"}, Gate: faults.Gate{Skip: 9}}
+		size := faults.Rule{Name: "c", Fault: "stall", Params: map[string]any{"at": "message:58"}, Gate: faults.Gate{Skip: 9}}
+		cut := faults.Rule{Name: "d", Fault: "cut", Params: map[string]any{"at": at}}
+		play(t, []faults.Rule{inject, field, size, cut}, `
+s> HTTP/1.1 200 OK\r\nTE: abcd\r\nTransfer-Encoding: chunked\r\n\r\n000001\r\na\r\n0\r\n\r\n
 >c `+want+`
 >c FIN
 >s CLOSE`)
