@@ -43,9 +43,23 @@ var _ = Declare(Kind[chunk]{
 	New:      func(p chunk) Stage { return &chunkStage{p: p} },
 	Presets: []Preset{
 		{Name: "no-last-chunk", Summary: "all chunks but the last, then FIN", Client: "a chunked body that never ends, then FIN: to be an error",
-			Params: `{"mode":"no_last"}`},
+			Params: `{"mode":"no_last"}`,
+			Examples: []Example{{Title: "chunks, then FIN", Play: `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+
+s> HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n
+>c HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n
+>c FIN
+>s FIN`}}},
 		{Name: "bad-chunk-size", Summary: "a chunk size that is no number", Client: "`ZZ` for a chunk size: wget accepts it",
-			Params: `{"mode":"bad_size","value":"ZZ"}`},
+			Params: `{"mode":"bad_size","value":"ZZ"}`,
+			Examples: []Example{{Title: "of a body that had a length", Play: `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+
+s> HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc
+>c HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nabc\r\n0\r\n\r\n`}}},
 	},
 	Examples: []Example{
 		{Title: "no number; the extension stays", Params: `{"value":"0x3"}`, Play: `

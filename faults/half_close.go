@@ -32,7 +32,13 @@ var _ = Declare(Kind[halfClose]{
 	},
 	Presets: []Preset{
 		{Name: "half-closed-client", Summary: "the server sees its client half-close after the request", Client: "its answer, if the server gives one: Node's says nothing",
-			Params: `{"at":"end","side":"server"}`},
+			Params: `{"at":"end","side":"server"}`,
+			Examples: []Example{{Title: "FIN behind the request, then the answer", Play: `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+>s FIN
+s> HTTP/1.1 204 No Content\r\n\r\n
+>c HTTP/1.1 204 No Content\r\n\r\n`}}},
 	},
 	Examples: []Example{
 		{Title: "to the server after the request: the answer still comes", Params: `{"at":"end","side":"server"}`, Play: `

@@ -25,7 +25,19 @@ var _ = Declare(Kind[holdFin]{
 	New:      func(p holdFin) Stage { return holdFinStage(p) },
 	Presets: []Preset{
 		{Name: "pile-up", Summary: "connections pile up: nobody hears that the other side has closed", Client: "connections that never close, up to its limit or the server's",
-			Match: `{"direction":"both"}`},
+			Match: `{"direction":"both"}`,
+			Examples: []Example{{Title: "both have closed, and neither hears of it", Play: `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+
+s> HTTP/1.1 204 No Content\r\n\r\n
+>c HTTP/1.1 204 No Content\r\n\r\n
+c> FIN
+s> FIN
++1h
+disarm
+>c FIN
+>s FIN`}}},
 	},
 	Examples: []Example{
 		{Title: "until disarmed", Params: `{}`, Play: `

@@ -60,7 +60,13 @@ var _ = Declare(Kind[hopByHop]{
 	},
 	Presets: []Preset{
 		{Name: "proxy-connection-echo", Summary: "an HTTP/1.0 answer with Proxy-Connection: keep-alive", Client: "a promise in a field that means nothing to it: Python, Node and Chromium keep the connection for it",
-			Params: `{"mode":"blind","proxy_connection":"echo"}`},
+			Params: `{"mode":"blind","proxy_connection":"echo"}`,
+			Examples: []Example{{Title: "HTTP/1.0, and a promise in the wrong field", Play: `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+
+s> HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi
+>c HTTP/1.0 200 OK\r\nContent-Length: 2\r\nProxy-Connection: keep-alive\r\n\r\nhi`}}},
 	},
 	Examples: []Example{
 		{Title: "the trick that fails with two", Params: `{"proxy_connection":"translate"}`, Play: `

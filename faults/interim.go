@@ -40,9 +40,25 @@ var _ = Declare(Kind[interim]{
 	New:      func(p interim) Stage { return &interimStage{p: p} },
 	Presets: []Preset{
 		{Name: "early-hints", Summary: "a 103 before each answer", Client: "103 with a Link, then its answer: http.client, requests and fasthttp take the 103 for it",
-			Params: `{"status":103,"count":1}`},
+			Params: `{"status":103,"count":1}`,
+			Examples: []Example{{Title: "103, then the answer", Play: `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+
+s> HTTP/1.1 204 No Content\r\n\r\n
+>c HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload; as=style\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n`}}},
 		{Name: "endless-interim", Summary: "102 after 102 and never an answer", Client: "a 102 every 10 ms, for ever: only java.net.http gives up",
-			Params: `{"status":102,"count":0,"every":"10ms"}`},
+			Params: `{"status":102,"count":0,"every":"10ms"}`,
+			Examples: []Example{{Title: "102 after 102, and no answer", Play: `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+
+s> HTTP/1.1 204 No Content\r\n\r\n
+>c HTTP/1.1 102 Processing\r\n\r\n
++10ms
+>c HTTP/1.1 102 Processing\r\n\r\n
++10ms
+>c HTTP/1.1 102 Processing\r\n\r\n`}}},
 	},
 	Examples: []Example{
 		{Title: "early hints", Params: `{"status":103}`, Play: `

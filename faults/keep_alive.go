@@ -47,11 +47,36 @@ var _ = Declare(Kind[keepAlive]{
 	New:      func(p keepAlive) Stage { return &keepAliveStage{p: p} },
 	Presets: []Preset{
 		{Name: "lying-keep-alive", Summary: "keep-alive is promised and the connection closed at once", Client: "`Connection: keep-alive` with a minute to come, then FIN right behind the answer",
-			Params: `{"say":"keep-alive","timeout":"1m","close_after":1}`},
+			Params: `{"say":"keep-alive","timeout":"1m","close_after":1}`,
+			Examples: []Example{{Title: "promised, and closed", Play: `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+
+s> HTTP/1.1 204 No Content\r\n\r\n
+>c HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\nKeep-Alive: timeout=60\r\n\r\n
+>c FIN
+>s CLOSE`}}},
 		{Name: "keep-alive-timeout-lie", Summary: "idle connections are closed long before the time that was said", Client: "`Keep-Alive: timeout=5`, and FIN after one second",
-			Params: `{"say":"keep-alive","timeout":"5s","close_idle":"1s"}`},
+			Params: `{"say":"keep-alive","timeout":"5s","close_idle":"1s"}`,
+			Examples: []Example{{Title: "five seconds said, one kept", Play: `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+
+s> HTTP/1.1 204 No Content\r\n\r\n
+>c HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\n\r\n
++1s
+>c FIN
+>s CLOSE`}}},
 		{Name: "say-close-stay-open", Summary: "close is said and never done", Client: "`Connection: close` and no FIN: it has to close by itself",
-			Params: `{"say":"close","hold_open":true}`},
+			Params: `{"say":"close","hold_open":true}`,
+			Examples: []Example{{Title: "close is said, the server closes, and the client does not hear of it", Play: `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+
+s> HTTP/1.1 204 No Content\r\n\r\n
+s> FIN
+>c HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n
++1h`}}},
 	},
 	Examples: []Example{
 		{Title: "promised and closed at once; what was in the pipe is not asked", Params: `{"timeout":"1m","close_after":1}`, Play: `

@@ -44,9 +44,26 @@ var _ = Declare(Kind[swallow]{
 	New: func(p swallow) Stage { return &swallowStage{what: p.What} },
 	Presets: []Preset{
 		{Name: "continue-then-nothing", Summary: "100 Continue, the body is taken, and no answer", Client: "100 for its `Expect: 100-continue`, then silence: no client of client-behaviour.md ends that by itself",
-			Params: `{"what":"response"}`, Match: `{"header":{"Expect":"100-[cC]ontinue"}}`},
+			Params: `{"what":"response"}`, Match: `{"header":{"Expect":"100-*"}}`,
+			Examples: []Example{{Title: "100, the body, and no answer", Play: `
+c> POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n
+>s POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n
+s> HTTP/1.1 100 Continue\r\n\r\n
+>c HTTP/1.1 100 Continue\r\n\r\n
+c> hi
+>s hi
+s> HTTP/1.1 204 No Content\r\n\r\n
++1h`}}},
 		{Name: "ignore-expect", Summary: "the server's 100 Continue never comes", Client: "no 100: it sends the body after a while, or never (java.net.http, Node)",
-			Params: `{"what":"continue"}`},
+			Params: `{"what":"continue"}`,
+			Examples: []Example{{Title: "no 100: the client has to go on by itself", Play: `
+c> POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n
+>s POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n
+s> HTTP/1.1 100 Continue\r\n\r\n
+c> hi
+>s hi
+s> HTTP/1.1 204 No Content\r\n\r\n
+>c HTTP/1.1 204 No Content\r\n\r\n`}}},
 	},
 	Examples: []Example{
 		{Title: "a request: the next one is answered", Params: `{"what":"request"}`, Match: `{"path":"/lost"}`, Play: `

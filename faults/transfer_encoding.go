@@ -36,7 +36,13 @@ var _ = Declare(Kind[transferEncoding]{
 	New:      func(p transferEncoding) Stage { return &transferEncodingStage{p: p} },
 	Presets: []Preset{
 		{Name: "length-and-chunked", Summary: "Content-Length and Transfer-Encoding disagree", Client: "a Content-Length of 3 (or the body's own) beside `Transfer-Encoding: chunked`: java.net.http goes by the length",
-			Params: `{"mode":"with_length"}`},
+			Params: `{"mode":"with_length"}`,
+			Examples: []Example{{Title: "both, and they disagree", Play: `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+
+s> HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n
+>c HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n5\r\nhello\r\n0\r\n\r\n`}}},
 	},
 	Examples: []Example{
 		{Title: "a length beside the chunks", Params: `{}`, Play: `

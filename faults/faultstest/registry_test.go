@@ -54,7 +54,7 @@ func compile(t *testing.T, prev *faults.Plan, rules ...faults.Rule) *faults.Plan
 func TestUnmatchedTrafficIsUntouched(t *testing.T) {
 	for _, rule := range everyRule(t) {
 		rule.Match = faults.Match{Direction: rule.Match.Direction, Path: "/elsewhere"}
-		for seed := range uint64(20) {
+		for seed := range uint64(10) {
 			cut := Random(seed)
 			if seed%3 == 0 {
 				cut = Spliced(seed)
@@ -85,7 +85,7 @@ func untouched(t *testing.T, tr *Traffic, what string) {
 // are clean. Nothing stays in the engine.
 func TestDisarmAnywhere(t *testing.T) {
 	for _, rule := range everyRule(t) {
-		for seed := range uint64(60) {
+		for seed := range uint64(24) {
 			r := rand.New(rand.NewPCG(seed, 3))
 			off := compile(t, nil)
 			cut := Random(seed)
@@ -166,6 +166,9 @@ func TestPairsKeepOrder(t *testing.T) {
 	rules := everyRule(t)
 	for i, a := range rules {
 		for j, b := range rules {
+			if j > 0 && rules[j-1].Fault == b.Fault { // with each fault once, in any of its forms
+				continue
+			}
 			seed := uint64(i*len(rules) + j)
 			off := compile(t, nil)
 			tr := NewTraffic(compile(t, off, a, b), 1, Random(seed), seed, 4)
