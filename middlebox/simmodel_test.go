@@ -155,7 +155,7 @@ func (w *world) heard(a *actor, n int) {
 	got := a.p.Got()
 	from := s.sender(dir)
 	switch {
-	case from == nil:
+	case from == nil || s.failed != "":
 		w.badGateway(s, got)
 	case s.route.wild():
 	case s.route.edited(dir):

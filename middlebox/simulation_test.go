@@ -48,6 +48,7 @@ var regressions = []struct {
 	{2002006, "disarming one of two latencies let bytes out before the other's delay"},
 	{3038477, "a peer's FIN, read after a write had met its reset, hid the reset and left the session behind"},
 	{3023610, "start_line missed in a line that another rule had parted"},
+	{6052345, "a fault that fired towards a server that could not be connected was not told"},
 	{2024273, "a cut did not count the bytes that another rule kept back"},
 }
 
