@@ -68,7 +68,9 @@ func (e *Engine) eof(d wire.Direction) {
 		l.terminate(nil, term{op: OpShut}, e.now, nil)
 		return
 	}
-	l.drain = false
+	if l.drain = false; l.shut { // half closed: the other direction goes on
+		return
+	}
 	if opp := l.opposite(); opp.mute && !opp.closed { // a leg that was kept has ended by itself
 		opp.finish(term{op: OpFinish}, e.now, nil)
 	}
@@ -168,7 +170,7 @@ func (l *lane) cutOff(op Op) {
 func (e *Engine) wake() {
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if len(l.hold.segs) > 0 && !l.hold.since.Add(holdTime).After(e.now) {
+		if due := l.hold.due(); !due.IsZero() && !due.After(e.now) {
 			l.overheld("older than 1 s")
 		}
 		for i := 0; i < len(l.chain); i++ {

@@ -49,6 +49,8 @@ var regressions = []struct {
 	{3038477, "a peer's FIN, read after a write had met its reset, hid the reset and left the session behind"},
 	{3023610, "start_line missed in a line that another rule had parted"},
 	{6052345, "a fault that fired towards a server that could not be connected was not told"},
+	{6070937, "a body was held for a rule that needed the whole head only"},
+	{6072916, "after a fin by command the other side's FIN ended a direction that went on"},
 	{2024273, "a cut did not count the bytes that another rule kept back"},
 }
 

@@ -20,6 +20,8 @@ func TestStackedDelays(t *testing.T) {
 	}{
 		{"stall before latency", []faults.Rule{stall, latency}},
 		{"latency before stall", []faults.Rule{latency, stall}},
+		{"stall before drip", []faults.Rule{stall, rule("drip", "every", "20ms")}},
+		{"drip before stall", []faults.Rule{rule("drip", "every", "20ms"), stall}},
 		{"two latencies", []faults.Rule{rule("latency", "delay", "1h"), latency}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -32,7 +34,7 @@ func TestStackedDelays(t *testing.T) {
 				tr.Run()
 				rules := []faults.Rule{plan.Rules()[0].Rule, plan.Rules()[1].Rule}
 				for i := range rules {
-					rules[i].Armed = rules[i].Fault == "latency" && rules[i].Params["delay"] == "20ms"
+					rules[i].Armed = rules[i].Params["delay"] == "20ms" || rules[i].Params["every"] == "20ms"
 				}
 				after, err := faults.Compile(plan, 42, "web", faults.HTTP, rules)
 				if err != nil {
