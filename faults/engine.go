@@ -270,6 +270,9 @@ func (e *Engine) Deadline() time.Time {
 		}
 		for _, s := range l.chain {
 			sooner(s.alarm)
+			if n, again := s.ration(e.now); n == 0 {
+				sooner(again)
+			}
 		}
 	}
 	return first
@@ -284,20 +287,24 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	case !e.dialed, l.halted, l.out.stalled(), l.out.held >= e.o.Held:
 		return Demand{Mode: Hold}
 	}
-	n := int64(math.MaxInt64)
+	n, most := int64(math.MaxInt64), int64(math.MaxInt64)
 	for _, s := range l.chain {
-		if s.w.cursor.Equal(Never) {
+		ration, _ := s.ration(e.now)
+		if s.w.cursor.Equal(Never) || ration == 0 {
 			return Demand{Mode: Hold}
 		}
-		n = min(n, s.blind(l.off))
+		n, most = min(n, s.blind(l.off)), min(most, ration)
 	}
 	if e.pair != nil {
 		n = min(n, e.pair.Remaining(d))
 	}
 	if n == 0 || !l.out.empty() || l.hold.on || e.protocol == Auto {
-		return Demand{Mode: Read}
+		if most == math.MaxInt64 {
+			most = 0
+		}
+		return Demand{Mode: Read, N: most}
 	}
-	return Demand{Mode: Splice, N: n}
+	return Demand{Mode: Splice, N: min(n, most)}
 }
 
 // HeldBytes is how many bytes wait in each direction.

@@ -29,7 +29,7 @@ const (
 
 // Stage is a rule at work on one session: it sees every segment of the traffic
 // the rule is for and says with w what goes on. A stage that sends nothing
-// swallows. Optional faces: Opener, Ender, Disarmer, Waker, Skipper, Hanger.
+// swallows. Optional faces: Opener, Ender, Disarmer, Waker, Skipper, Rationer, Hanger.
 type Stage interface {
 	Segment(s wire.Segment, w *Writer)
 }
@@ -51,6 +51,13 @@ type Waker interface{ Wake(w *Writer) }
 // Skipper says how many bytes of the direction, from offset off, the stage need
 // not see at all; they may then be spliced.
 type Skipper interface{ Blind(off int64) int64 }
+
+// Rationer says how many bytes of its direction are to be read at most; 0: none
+// before again. A stage that lets bytes go slowly is not to be given what it will
+// need seconds for: it stays with the sender, which feels it.
+type Rationer interface {
+	Ration(now time.Time) (n int64, again time.Time)
+}
 
 // Hanger is told that the sender hung up (FIN or RST waiting) while its bytes
 // are left unread.
@@ -74,8 +81,12 @@ type Kind[P any] struct {
 	// Exactly one of Here and New. Here is for damage that has a place: the
 	// engine finds it, asks the gate, and calls. New makes the stage of one
 	// session, direction or message.
-	Here     func(p P, w *Writer)
-	New      func(p P) Stage
+	Here func(p P, w *Writer)
+	New  func(p P) Stage
+	// Memory makes what stages of a rule share: Writer.Route has one for all
+	// sessions, as long as the rule stands unchanged, and is used by several
+	// goroutines at once; Writer.Session has one for each session. May be nil.
+	Memory   func(p P) any
 	Presets  []Preset
 	Examples []Example
 	// Words are other tools' names for it; did-you-mean knows them.
@@ -124,6 +135,7 @@ type prepared struct {
 	grain  Grain
 	here   func(w *Writer)
 	new    func() Stage
+	memory func() any
 	values map[string]any // every parameter, canonical text or number
 }
 
@@ -158,6 +170,10 @@ func Declare[P any](k Kind[P]) struct{} {
 			out.here = func(w *Writer) { k.Here(p, w) }
 		} else {
 			out.new = func() Stage { return k.New(p) }
+		}
+		out.memory = func() any { return nil }
+		if k.Memory != nil {
+			out.memory = func() any { return k.Memory(p) }
 		}
 		return out, nil
 	}

@@ -31,7 +31,10 @@ type entry struct {
 
 // bond ties waiting entries to what made them wait: a rule at work on this
 // session, or the operator. When it goes, what it held goes out in order.
-type bond struct{ state *state }
+type bond struct {
+	state *state
+	own   map[int]any // by part: what its stages of this session share
+}
 
 func (o *outbox) empty() bool { return o.head == len(o.entries) }
 

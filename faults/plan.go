@@ -40,6 +40,7 @@ type part struct {
 	prep *prepared
 	only Protocol // Auto: whatever the session is
 	n    int      // place among the plan's parts: rules act in their order
+	k    int      // place among its rule's parts
 }
 
 // identity is everything by which two rules do the same.
@@ -54,6 +55,7 @@ type identity struct {
 // state is what a rule remembers over sessions and plans while it is unchanged.
 type state struct {
 	gate   *gate
+	shared []any // by part: what its stages share over all sessions
 	hits   atomic.Int64
 	spent  atomic.Bool
 	misses [missKeys]atomic.Int64
@@ -207,7 +209,7 @@ func (p *Plan) compile(r Rule, field string) (*Compiled, *Error) {
 			return nil, Errorf(Invalid, join(field, "fault"), "%s needs an http route; %q is tcp", r.Fault, p.route)
 		}
 		c.match = m
-		c.parts = append(c.parts, &part{rule: c, prep: prep, only: form.only})
+		c.parts = append(c.parts, &part{rule: c, prep: prep, only: form.only, k: len(c.parts)})
 		c.key.Match, c.key.Gate = match, gate
 		c.key.Values = append(c.key.Values, prep.values)
 		c.key.Kind = prep.kind.name
@@ -227,7 +229,11 @@ func carried(prev *Plan, c *Compiled) *state {
 			return old.state
 		}
 	}
-	return &state{gate: c.key.Gate.compile()}
+	st := &state{gate: c.key.Gate.compile()}
+	for _, p := range c.parts {
+		st.shared = append(st.shared, p.prep.memory())
+	}
+	return st
 }
 
 // place sorts an armed part to where sessions look for it.

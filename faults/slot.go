@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -197,6 +198,14 @@ func (s *slot) blind(off int64) int64 {
 		return k.Blind(off)
 	}
 	return 0
+}
+
+// ration is how many bytes of the direction are to be read at most.
+func (s *slot) ration(now time.Time) (int64, time.Time) {
+	if r, ok := s.stage.(Rationer); ok && !s.w.ended {
+		return r.Ration(now)
+	}
+	return math.MaxInt64, time.Time{}
 }
 
 // ask asks the gate, once for this occurrence, and counts.

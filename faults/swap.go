@@ -34,7 +34,7 @@ func (l *lane) has(p *part) bool {
 
 // same says that two plans' parts are one and the same rule at work.
 func (p *part) same(q *part) bool {
-	return p.rule.state == q.rule.state && p.only == q.only && p.prep.kind == q.prep.kind
+	return p.rule.state == q.rule.state && p.only == q.only && p.k == q.k
 }
 
 // installed says that a kind for both directions is at work already.

@@ -155,6 +155,25 @@ func (w *Writer) Rand(salt uint64) *rand.Rand {
 	return w.slot.draws(salt)
 }
 
+// Route is what the stages of this rule share over all sessions: Kind.Memory.
+func (w *Writer) Route() any { return w.slot.part.rule.state.shared[w.slot.part.k] }
+
+// Session is what the stages of this rule share on this session: Kind.Memory.
+func (w *Writer) Session() any {
+	b, p := w.slot.bond, w.slot.part
+	if b.own == nil {
+		b.own = map[int]any{}
+	}
+	if b.own[p.k] == nil {
+		b.own[p.k] = p.prep.memory()
+	}
+	return b.own[p.k]
+}
+
+// Ahead is how far in the future what is being seen reaches this stage: what the
+// stages before it add.
+func (w *Writer) Ahead() time.Duration { return max(0, w.at.Sub(w.slot.lane.e.now)) }
+
 func (w *Writer) when() time.Time {
 	if w.cursor.After(w.at) {
 		return w.cursor
