@@ -90,6 +90,9 @@ type Action struct {
 	Data   []byte         // valid until the next Step
 	Target string
 	Note   *Note
+	// Apart, if not 0: Data is to leave in a write and a TCP segment of its own,
+	// joined only to what has the same number.
+	Apart uint64
 }
 
 // DemandMode is what an engine wants of a direction's source.

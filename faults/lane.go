@@ -147,7 +147,7 @@ func (l *lane) deliver(from *slot, s wire.Segment, at time.Time, by *bond) {
 
 // say sends a segment to the receiver: at once if nothing waits, else in its turn.
 func (l *lane) say(s wire.Segment, at time.Time, by *bond) {
-	e := entry{at: at, by: by, op: OpSend}
+	e := entry{at: at, by: by, op: OpSend, lone: s.Apart}
 	if s.Off >= 0 && s.Message > 0 {
 		e.ex = l.ex
 		if l.dir == wire.Downstream && !l.final {
@@ -174,7 +174,7 @@ func (l *lane) say(s wire.Segment, at time.Time, by *bond) {
 func (l *lane) sayBytes(e entry, s wire.Segment) {
 	switch {
 	case l.passes(&e):
-		l.e.send(l.dir, s.Data)
+		l.e.send(l.dir, s.Data, s.Apart)
 		l.account(e, len(s.Data))
 	case s.Off < 0:
 		e.ext = s.Data

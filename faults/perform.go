@@ -20,7 +20,7 @@ func (l *lane) releaseDue() {
 func (l *lane) perform(e entry, b []byte) {
 	switch e.op {
 	case OpSend:
-		l.e.send(l.dir, b)
+		l.e.send(l.dir, b, e.lone)
 		l.account(e, len(b))
 	case OpNote:
 		l.e.tellNow(*e.note)
@@ -92,10 +92,11 @@ func (e *Engine) over(x *Exchange, outcome string, end Ending) {
 
 // send adds bytes to the actions: joined to the last Send where they lie behind
 // it in memory, else gathered with it, so that what leaves together is one write.
-func (e *Engine) send(d wire.Direction, b []byte) {
+// What is to leave apart is joined to its like only.
+func (e *Engine) send(d wire.Direction, b []byte, apart uint64) {
 	n := len(e.actions)
-	if n == 0 || e.actions[n-1].Op != OpSend || e.actions[n-1].Dir != d {
-		e.actions = append(e.actions, Action{Op: OpSend, Dir: d, Data: b})
+	if n == 0 || e.actions[n-1].Op != OpSend || e.actions[n-1].Dir != d || apart != e.actions[n-1].Apart {
+		e.actions = append(e.actions, Action{Op: OpSend, Dir: d, Data: b, Apart: apart})
 		e.gathered = false
 		return
 	}

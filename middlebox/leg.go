@@ -37,6 +37,7 @@ type leg struct {
 
 	pend []byte // what the peer did not take
 	at   int    // pend before it is out
+	lone []stretch // of pend, what is to leave apart
 	read int64  // bytes read from it
 	said int64  // bytes its kernel took
 
@@ -82,13 +83,20 @@ func (g *leg) pending() int { return len(g.pend) - g.at }
 // outgone is how many bytes were said to the peer, taken by it or not.
 func (g *leg) outgone() int64 { return g.said + int64(g.pending()) }
 
-// send says b to the peer: at once as far as it takes it, the rest is kept.
-func (g *leg) send(b []byte) {
+// stretch is a run of a leg's pending bytes.
+type stretch struct {
+	from, to int
+	number   uint64
+}
+
+// send says b to the peer: at once as far as it takes it, the rest is kept. What
+// is to be apart leaves in a segment of its own; what is left of it does, too.
+func (g *leg) send(b []byte, apart uint64) {
 	if g.gone || g.broken || g.shut || len(b) == 0 {
 		return
 	}
 	if g.up && g.pending() == 0 && g.flags&sys.Out != 0 {
-		b = b[g.write(b):]
+		b = b[g.write(b, apart != 0):]
 		if g.broken || len(b) == 0 {
 			return
 		}
@@ -96,13 +104,29 @@ func (g *leg) send(b []byte) {
 	if g.pend == nil {
 		g.pend = g.s.l.block()
 	}
+	if apart != 0 {
+		g.mark(len(b), apart)
+	}
 	g.pend = append(g.pend, b...)
 }
 
+// mark notes that the next n bytes to be pending leave apart.
+func (g *leg) mark(n int, number uint64) {
+	if k := len(g.lone) - 1; k >= 0 && g.lone[k].number == number && g.lone[k].to == len(g.pend) {
+		g.lone[k].to += n
+		return
+	}
+	g.lone = append(g.lone, stretch{len(g.pend), len(g.pend) + n, number})
+}
+
 // write gives b to the kernel and says how much of it was taken.
-func (g *leg) write(b []byte) int {
+func (g *leg) write(b []byte, apart bool) int {
 	l := g.s.l
-	n, out := l.k.Write(g.sock, b)
+	write := l.k.Write
+	if apart {
+		write = l.k.WriteApart
+	}
+	n, out := write(g.sock, b)
 	switch {
 	case out == sys.Reset || out == sys.EOF:
 		g.fail()
@@ -118,7 +142,16 @@ func (g *leg) write(b []byte) int {
 // flush writes what waits, as far as the peer takes it.
 func (g *leg) flush() {
 	for g.up && g.pending() > 0 && g.flags&sys.Out != 0 && !g.broken {
-		g.at += g.write(g.pend[g.at:])
+		to, apart := len(g.pend), false
+		if len(g.lone) > 0 {
+			if to = g.lone[0].from; g.at >= to {
+				to, apart = g.lone[0].to, true
+			}
+		}
+		g.at += g.write(g.pend[g.at:to], apart)
+		if apart && g.at == to {
+			g.lone = g.lone[1:]
+		}
 	}
 	switch {
 	case g.pend == nil:
@@ -126,6 +159,10 @@ func (g *leg) flush() {
 		g.forget()
 	case g.at > len(g.pend)/2:
 		g.pend = g.pend[:copy(g.pend, g.pend[g.at:])]
+		for i := range g.lone {
+			g.lone[i].from -= g.at
+			g.lone[i].to -= g.at
+		}
 		g.at = 0
 	}
 }
@@ -134,7 +171,7 @@ func (g *leg) flush() {
 func (g *leg) forget() {
 	if g.pend != nil {
 		g.s.l.giveBack(g.pend)
-		g.pend, g.at = nil, 0
+		g.pend, g.at, g.lone = nil, 0, nil
 	}
 }
 

@@ -213,7 +213,7 @@ func (s *session) perform(acts []faults.Action) {
 		a := &acts[i]
 		switch a.Op {
 		case faults.OpSend:
-			s.leg[a.Dir].send(a.Data)
+			s.leg[a.Dir].send(a.Data, a.Apart)
 		case faults.OpNote:
 			s.note(a.Note)
 		case faults.OpDial:

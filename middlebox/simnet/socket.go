@@ -88,6 +88,9 @@ func (k *Kernel) Write(s sys.Socket, b []byte) (int, sys.Outcome) {
 	return n, o
 }
 
+// WriteApart is Write: this world has bytes, no segments.
+func (k *Kernel) WriteApart(s sys.Socket, b []byte) (int, sys.Outcome) { return k.Write(s, b) }
+
 // ShutdownWrite queues the FIN.
 func (k *Kernel) ShutdownWrite(s sys.Socket) {
 	k.n.mu.Lock()

@@ -247,6 +247,10 @@ func (k *bsd) Write(s Socket, b []byte) (int, Outcome) {
 	return n, OK
 }
 
+// WriteApart: each write is pushed as it is, TCP_NODELAY being set, but what the
+// peer's window holds up may be joined.
+func (k *bsd) WriteApart(s Socket, b []byte) (int, Outcome) { return k.Write(s, b) }
+
 func (k *bsd) ShutdownWrite(s Socket) {
 	unix.Shutdown(int(s), unix.SHUT_WR)
 	k.marks[s] |= markShut

@@ -85,6 +85,10 @@ type Kernel interface {
 	// Write writes what fits: OK with n (short: wait for Out), Again with 0, Reset
 	// (what was read before, and how the input ended, Read still tells).
 	Write(s Socket, b []byte) (int, Outcome)
+	// WriteApart is Write of bytes that leave in segments of their own: nothing
+	// written later is joined to them, nor they to what was written apart before
+	// (MSG_EOR; elsewhere as far as TCP_NODELAY goes).
+	WriteApart(s Socket, b []byte) (int, Outcome)
 	// Pipe lends an empty pipe; false: none to be had, copy instead.
 	Pipe() (Pipe, bool)
 	// Fill moves up to n bytes from a socket into the pipe without their being
