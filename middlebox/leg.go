@@ -279,6 +279,7 @@ func (g *leg) settle() {
 		case e.op == faults.OpReset:
 			g.patience(e)
 		default:
+			g.tell(e) // before the peer can know
 			g.fin()
 			g.retire(e.op)
 		}
