@@ -40,7 +40,7 @@ type outer struct {
 	Since   string            `json:"since" accept:"number"`
 	Hidden  int               `json:"-"`
 	Plain   int
-	private int
+	private int //lint:ignore U1000 the decoder must pass over it
 }
 
 type Public struct{ Skipped int }

@@ -268,7 +268,7 @@ func (e *Engine) Deadline() time.Time {
 		if !l.waits() && !l.halted {
 			sooner(l.out.next())
 		}
-		if l.hold.on {
+		if len(l.hold.segs) > 0 {
 			sooner(l.hold.since.Add(holdTime))
 		}
 		for _, s := range l.chain {
@@ -314,6 +314,10 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 func (e *Engine) HeldBytes() (down, up int) {
 	return e.lanes[wire.Downstream].out.held, e.lanes[wire.Upstream].out.held
 }
+
+// Owes says that something is still to be said in a direction: bytes, FIN or an
+// ending wait there for their time, or for the upstream connection.
+func (e *Engine) Owes(d wire.Direction) bool { return !e.lanes[d].out.empty() }
 
 // Over says that both legs have been told their ending.
 func (e *Engine) Over() bool {

@@ -99,6 +99,9 @@ func (l *lane) holdBack(s wire.Segment) {
 		l.pass(s)
 		return
 	}
+	if len(h.segs) == 0 {
+		h.since = l.e.now
+	}
 	h.add(s)
 	if len(h.pending) > 0 && s.Last && (s.Part == wire.StartLine || s.Part == wire.HeadEnd) {
 		status := 0
@@ -202,7 +205,7 @@ func (l *lane) passHeld(n int) {
 	}
 	rest := copy(h.segs, h.segs[n:])
 	clear(h.segs[rest:])
-	h.segs = h.segs[:rest]
+	h.segs, h.since = h.segs[:rest], l.e.now
 	if owned { // actions of this Step may point into buf: leave it to them
 		h.buf = nil
 		h.copy()

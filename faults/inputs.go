@@ -57,18 +57,21 @@ func (e *Engine) skipped(d wire.Direction, n int64) {
 // eof: the sender's FIN goes the way of its bytes.
 func (e *Engine) eof(d wire.Direction) {
 	l := &e.lanes[d]
-	if l.mute {
-		l.drain = false
-		if opp := l.opposite(); !opp.closed { // a leg that was kept has ended by itself
-			opp.finish(term{op: OpFinish}, e.now, nil)
+	if !l.mute {
+		if e.pair != nil {
+			e.pair.EOF(d)
 		}
+		l.release(true)
+		l.eof = true
+	}
+	if !l.mute {
+		l.terminate(nil, term{op: OpShut}, e.now, nil)
 		return
 	}
-	if e.pair != nil {
-		e.pair.EOF(d)
+	l.drain = false
+	if opp := l.opposite(); !opp.closed { // a leg that was kept has ended by itself
+		opp.finish(term{op: OpFinish}, e.now, nil)
 	}
-	l.release(true)
-	l.terminate(nil, term{op: OpShut}, e.now, nil)
 }
 
 // reset: what was meant for the peer that is gone is dropped, what it said
@@ -76,21 +79,21 @@ func (e *Engine) eof(d wire.Direction) {
 func (e *Engine) reset(d wire.Direction) {
 	l, back := &e.lanes[d], e.lanes[d].opposite()
 	back.out.drop(e.now)
-	back.mute = true
+	back.mute, back.halted = true, false
 	back.hold = hold{}
 	if !back.closed {
-		back.closed = true
+		back.closed, back.op = true, OpAbort
 		e.actions = append(e.actions, Action{Op: OpAbort, Dir: back.dir})
-	}
-	if d == wire.Upstream { // nobody is there to be answered
-		for _, x := range e.q.open {
-			e.over(x, "rst", Rst)
-		}
 	}
 	if !l.mute {
 		l.release(true)
 		l.terminate(nil, term{op: OpReset}, e.now, nil)
 		l.mute = true
+	}
+	if d == wire.Upstream || e.Over() { // nobody is there to be answered
+		for _, x := range e.q.open {
+			e.over(x, "rst", Rst)
+		}
 	}
 }
 
@@ -164,7 +167,7 @@ func (l *lane) cutOff(op Op) {
 func (e *Engine) wake() {
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if l.hold.on && !l.hold.since.Add(holdTime).After(e.now) {
+		if len(l.hold.segs) > 0 && !l.hold.since.Add(holdTime).After(e.now) {
 			l.overheld("older than 1 s")
 		}
 		for i := 0; i < len(l.chain); i++ {

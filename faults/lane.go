@@ -25,7 +25,10 @@ type lane struct {
 	body   int64 // body bytes of the message that entered the chain
 	said   int64 // bytes said to the receiver, inserted ones included
 	mute   bool  // an ending was said or the receiver is gone: what still comes is dropped
+	eof    bool  // the sender's FIN was read: there is nothing more to damage
 	closed bool  // the ending, or FIN, was handed to the receiver's leg
+	op     Op    // which; a stronger one may follow
+	ending bool  // a rule is cutting it just now
 	drain  bool  // mute, and the sender is closed once its message is complete
 	halted bool  // an operator stalled it
 	told   bool  // that it is opaque
@@ -63,10 +66,13 @@ func (l *lane) segment(s wire.Segment) {
 func (l *lane) begin() {
 	l.body, l.final = 0, false
 	l.dropMessageSlots()
-	if l.dir == wire.Upstream {
-		l.ex = l.e.q.start(l.e.now)
-	} else {
+	switch {
+	case l.dir == wire.Downstream:
 		l.ex = l.e.q.first()
+	case l.mute: // a request that is read away is no exchange
+		l.ex = nil
+	default:
+		l.ex = l.e.q.start(l.e.now)
 	}
 	if len(l.e.plan.message[l.dir]) > 0 && !l.mute {
 		l.decide()
@@ -87,6 +93,9 @@ func (l *lane) headline(s wire.Segment) {
 				x.Declared = h.Declared
 			}
 		}
+		return
+	}
+	if x == nil || x.done { // what nobody will answer is no exchange
 		return
 	}
 	x.copyHead(h)
@@ -194,7 +203,7 @@ func (l *lane) passes(e *entry) bool {
 }
 
 // waits says that the receiver's leg does not stand yet.
-func (l *lane) waits() bool { return l.dir == wire.Upstream && !l.e.dialed }
+func (l *lane) waits() bool { return l.dir == wire.Upstream && !l.e.dialed && !l.closed }
 
 // queue performs an entry without bytes now, or in its turn.
 func (l *lane) queue(e entry) {
@@ -244,8 +253,9 @@ func (l *lane) finish(t term, at time.Time, by *bond) {
 // says. Both start at the same instant, each behind what was said to its leg.
 func (l *lane) end(w *Writer, how Ending, other Other, note *Note) {
 	opp := l.opposite()
+	l.ending = true
 	opp.release(true)
-	l.mute, opp.mute = true, true
+	l.mute, opp.mute, l.ending = true, true, false
 	at, by := w.when(), w.binding()
 	t := term{op: how.op(), note: note}
 	if note != nil {

@@ -12,9 +12,8 @@ type outbox struct {
 	entries []entry
 	head    int // entries before it are out
 	buf     []byte
-	bufHead int   // bytes before it are out
-	held    int   // bytes waiting, those of others' buffers included
-	binder  *bond // who bound the last entry: later ones inherit it
+	bufHead int // bytes before it are out
+	held    int // bytes waiting, those of others' buffers included
 }
 
 // entry is one thing waiting. Bytes are the next n of buf, or ext.
@@ -150,13 +149,13 @@ func (o *outbox) discard(b *bond) {
 	o.entries, o.buf = kept, buf
 }
 
-// drop forgets everything but notes, which become due: the receiver is gone.
+// drop forgets everything but notes, those of endings too, which become due: the
+// receiver is gone, what fired towards it is still to be told.
 func (o *outbox) drop(now time.Time) {
 	kept := o.entries[:o.head]
 	for _, e := range o.entries[o.head:] {
-		if e.op == OpNote {
-			e.at, e.by = now, nil
-			kept = append(kept, e)
+		if e.note != nil {
+			kept = append(kept, entry{at: now, op: OpNote, note: e.note})
 		}
 	}
 	clear(o.entries[len(kept):])

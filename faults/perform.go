@@ -53,14 +53,17 @@ func (l *lane) whole(x *Exchange) {
 }
 
 // close hands an ending to the receiver's leg. What was still open towards the
-// client is over with it.
+// client is over with it, and with the second leg what was asked after that.
 func (l *lane) close(op Op, note *Note) {
-	if l.closed {
+	if l.closed && op <= l.op {
+		if note != nil {
+			l.e.tellNow(*note)
+		}
 		return
 	}
-	l.closed = true
+	l.closed, l.op = true, op
 	l.e.actions = append(l.e.actions, Action{Op: op, Dir: l.dir, Note: note})
-	if l.dir != wire.Downstream {
+	if l.dir != wire.Downstream && !l.opposite().closed {
 		return
 	}
 	outcome, end := "cut", Fin
@@ -83,10 +86,14 @@ func (l *lane) close(op Op, note *Note) {
 
 // over ends an exchange and tells the journal.
 func (e *Engine) over(x *Exchange, outcome string, end Ending) {
-	if x.done {
+	up := &e.lanes[wire.Upstream]
+	if x.done || x.Head.StartStop == 0 && !up.mute && !up.closed { // its request line may still come
 		return
 	}
 	x.done, x.Outcome, x.End, x.Finished = true, outcome, end, e.now
+	if x.Head.StartStop == 0 { // it never came: nobody was told that the exchange started
+		return
+	}
 	e.tellNow(Note{Kind: NoteExchangeFinished, Exchange: x, Dir: wire.Downstream, Off: e.lanes[wire.Downstream].off})
 }
 

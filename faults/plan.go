@@ -205,7 +205,11 @@ func (p *Plan) compile(r Rule, field string) (*Compiled, *Error) {
 		if err != nil {
 			return nil, err
 		}
-		if (needsHTTP(prep, m) || gate.HTTPKey()) && (p.protocol == TCP || form.only == TCP) {
+		http := needsHTTP(prep, m) || gate.HTTPKey()
+		if http && form.only == TCP {
+			continue // as it is given, the rule is for the http sessions of this route only
+		}
+		if http && p.protocol == TCP {
 			return nil, Errorf(Invalid, join(field, "fault"), "%s needs an http route; %q is tcp", r.Fault, p.route)
 		}
 		c.match = m

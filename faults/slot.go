@@ -136,8 +136,14 @@ func (s *slot) letGo() {
 	}
 }
 
-// reach does the damage at byte k of seg, if the gate says yes.
+// reach does the damage at byte k of seg, if the gate says yes. Where the
+// direction has ended (its sender said FIN, or a rule behind this one cut it at
+// the bytes just before) there is nothing to damage; what is let out because the
+// other direction is being cut goes as it is.
 func (s *slot) reach(seg wire.Segment, k int) {
+	if s.lane.mute || s.lane.eof || s.lane.opposite().ending {
+		return
+	}
 	note := s.note(seg, k)
 	if !s.ask() {
 		return

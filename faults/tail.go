@@ -12,9 +12,6 @@ type tail struct {
 	data int64          // data bytes among them
 }
 
-// held says that something is kept back.
-func (t *tail) held() bool { return len(t.segs) > 0 }
-
 // push adds a segment, in a copy of its own.
 func (t *tail) push(s wire.Segment) {
 	s.Data = append([]byte(nil), s.Data...)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestNames(t *testing.T) {
@@ -64,5 +65,37 @@ func TestNameThatIsTheRouteItself(t *testing.T) {
 	list, _ := b.Events(Filter{Type: "session.failed"})
 	if len(list.Items) != 1 || !strings.Contains(list.Items[0].Data.(FailedData).Error, "the route itself listens") {
 		t.Errorf("told as %+v", list.Items)
+	}
+}
+
+// A rule that ends both sides while the upstream is still being dialled has
+// something to say to the server: it is dialled for that.
+func TestCutBeforeTheDial(t *testing.T) {
+	for end, want := range map[string]string{"fin": "fin", "rst": "rst"} {
+		t.Run(end, func(t *testing.T) {
+			accepted := make(chan *net.TCPConn, 1)
+			_, port, _ := net.SplitHostPort(origin(t, func(c *net.TCPConn) { accepted <- c }))
+			known := make(chan bool)
+			b := start(t, Config{Lookup: func(ctx context.Context, _ string) ([]netip.Addr, error) {
+				select {
+				case <-known:
+				case <-ctx.Done():
+				}
+				return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+			}}, Route{Protocol: "tcp", Upstream: "slow.example:" + port})
+			c := dial(t, b, "web")
+			until(t, "the session is open", func() bool { return b.Stats().Sessions == 1 })
+			r := rule("cut", map[string]any{"at": "now", "end": end})
+			r.Match.Direction = "upstream"
+			if _, err := b.SetRule("web", r, Change{}); err != nil {
+				t.Fatal(err)
+			}
+			wantEnd(t, c, "", "fin")
+			close(known)
+			server := <-accepted
+			server.SetDeadline(time.Now().Add(20 * time.Second))
+			wantEnd(t, server, "", want)
+			server.Close()
+		})
 	}
 }

@@ -267,9 +267,9 @@ func (g *leg) ask(op faults.Op, f *firing) {
 func (g *leg) settle() {
 	if e := g.ending; e != nil {
 		switch {
-		case e.op == faults.OpAbort || e.op > faults.OpShut && (g.broken || !g.up):
+		case e.op == faults.OpAbort || e.op > faults.OpShut && (g.broken || !g.up && g.s.dial == nil):
 			g.over("rst")
-		case !g.up: // a FIN waits for the dial
+		case !g.up: // what a rule does to a server waits until there is one
 		case g.pending() > 0:
 			g.patience(e)
 		case e.op == faults.OpShut:
@@ -279,7 +279,7 @@ func (g *leg) settle() {
 		case e.op == faults.OpReset:
 			g.patience(e)
 		default:
-			g.tell(e) // before the peer can know
+			g.tell(e) // first: who sees the ending finds it in the journal
 			g.fin()
 			g.retire(e.op)
 		}

@@ -66,6 +66,7 @@ func (b *Box) Sessions(f Filter) (List[SessionItem], error) {
 	}
 	var found []SessionItem
 	complete := true
+	b.everywhere(func(*loop) int64 { return 0 })()
 	seq := b.journal.newest()
 	if f.Session != "" || f.Outcome != "" && f.Outcome != "open" && f.Outcome != "stalled" {
 		complete = b.journal.walk(c.since, func(e Event) bool {
@@ -110,14 +111,7 @@ func (b *Box) Exchanges(f Filter) (List[ExchangeItem], error) {
 	if err != nil {
 		return List[ExchangeItem]{}, err
 	}
-	seq := b.journal.newest()
 	var found, open []ExchangeItem
-	over, complete := b.journal.finishedSince(c.since)
-	for _, x := range over {
-		if it := x.data.(ExchangeItem); c.exchange(&it, *x.heard) {
-			found = append(found, it)
-		}
-	}
 	var mu sync.Mutex
 	b.everywhere(func(l *loop) int64 {
 		var some []ExchangeItem
@@ -136,16 +130,29 @@ func (b *Box) Exchanges(f Filter) (List[ExchangeItem], error) {
 		mu.Unlock()
 		return 0
 	})()
+	seq := b.journal.newest()
+	over, complete := b.journal.finishedSince(c.since)
+	closed := map[string]bool{} // while the loops were asked
+	for _, x := range over {
+		it := x.data.(ExchangeItem)
+		closed[it.ID] = true
+		if c.exchange(&it, *x.heard) {
+			found = append(found, it)
+		}
+	}
+	open = slices.DeleteFunc(open, func(it ExchangeItem) bool { return closed[it.ID] })
 	slices.SortStableFunc(open, func(x, y ExchangeItem) int { return x.Started.Compare(y.Started) })
 	return newest(append(found, open...), c.Limit, complete, seq), nil
 }
 
-// Events lists events, oldest first.
+// Events lists events, oldest first. What a peer has seen of a session before
+// the call is among them: the loops finish the turns they are in.
 func (b *Box) Events(f Filter) (List[Event], error) {
 	c, err := b.compile(f)
 	if err != nil {
 		return List[Event]{}, err
 	}
+	b.everywhere(func(*loop) int64 { return 0 })()
 	seq := b.journal.newest()
 	var found []Event
 	complete := b.journal.walk(c.since, func(e Event) bool {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"crimp/faults"
 )
@@ -34,11 +35,11 @@ func (b *Box) Forbid(addrs ...string) {
 // comesBack refuses a route whose upstream is the box, among all that are to be.
 func (b *Box) comesBack(s *step, all []*settings) error {
 	field := s.field + ".upstream"
-	for at, hops := s.conf, 0; at.addr.IsValid(); hops++ {
-		if why := b.forbiddenAddr(at.addr); why != "" {
+	for at, hops := s.conf, 0; at.dials().IsValid(); hops++ {
+		if why := b.forbiddenAddr(at.dials()); why != "" {
 			return faults.Errorf(faults.Invalid, field, "%s: %s", at.Upstream, why)
 		}
-		i := slices.IndexFunc(all, func(x *settings) bool { return reaches(at.addr, x.at) })
+		i := slices.IndexFunc(all, func(x *settings) bool { return reaches(at.dials(), x.at) })
 		if i < 0 {
 			return nil
 		}
@@ -54,6 +55,15 @@ func (b *Box) comesBack(s *step, all []*settings) error {
 		}
 	}
 	return nil
+}
+
+// dials is the address that a route's sessions dial, as far as it is known
+// without asking for a name: localhost is taken for what it nearly always is.
+func (s *settings) dials() netip.AddrPort {
+	if strings.EqualFold(s.host, "localhost") {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), s.port)
+	}
+	return s.addr
 }
 
 // forbidden says why a session of r may not dial an address; empty: it may.

@@ -55,7 +55,7 @@ func (b *Box) Panic(c Change) (disarmed []string, seq int64, err error) {
 	}
 	b.panic = p
 	names := refNames(p.rules)
-	seq = b.publishAll(drafts)
+	b.publishAll(drafts)
 	seq = b.journal.emit(Event{Type: "box.panicked", Data: BoxData{Who: c.Who, Why: c.Why, Rules: names}})
 	wait := b.swap(b.routes...)
 	b.mu.Unlock()

@@ -104,6 +104,7 @@ func TestReset(t *testing.T) {
 	for _, who := range []string{"client", "server"} {
 		for _, when := range []string{"idle", "after a word", "after its FIN", "after the other's FIN", "while the other writes"} {
 			t.Run(who+" "+when, func(t *testing.T) {
+				t.Parallel()
 				b, client, server := pair(t, Config{})
 				for i := range times {
 					if i > 0 {

@@ -44,7 +44,8 @@ func TestRouteErrors(t *testing.T) {
 		"every address":   {with(func(r *Route) { r.Listen, r.Upstream = "0.0.0.0:7711", "127.0.0.1:7711" }), faults.Invalid, "routes[1].upstream", "itself"},
 		"in a circle": {append(with(func(r *Route) { r.Listen, r.Upstream = "127.0.0.1:7711", "127.0.0.1:7712" }),
 			Route{Name: "third", Listen: "127.0.0.1:7712", Upstream: "127.0.0.1:7711"}), faults.Invalid, "routes[1].upstream", "circle"},
-		"control": {with(func(r *Route) { r.Upstream = "127.0.0.1:27467" }), faults.Invalid, "routes[1].upstream", "own address"},
+		"control by name": {with(func(r *Route) { r.Upstream = "localhost:27467" }), faults.Invalid, "routes[1].upstream", "own address"},
+		"control":         {with(func(r *Route) { r.Upstream = "127.0.0.1:27467" }), faults.Invalid, "routes[1].upstream", "own address"},
 		"one address for two": {append(with(func(r *Route) { r.Listen = "127.0.0.1:7711" }),
 			Route{Name: "third", Listen: "127.0.0.1:7711", Upstream: "127.0.0.1:9"}), faults.Invalid, "routes[2].listen", "other"},
 	} {

@@ -142,6 +142,9 @@ func (s *session) relay(d wire.Direction) bool {
 		s.starve()
 		return false
 	}
+	// What the engine need not see (Splice) is read and given to it all the same:
+	// it takes bytes wherever it would take their number. Moving them unseen
+	// through a pipe is only faster, and has its place here.
 	n := len(s.l.buf)
 	if want.N > 0 && want.N < int64(n) {
 		n = int(want.N)
@@ -236,8 +239,11 @@ func (s *session) settle() {
 		s.drain()
 	}
 	client, server := &s.leg[wire.Downstream], &s.leg[wire.Upstream]
-	if client.gone && !s.dialled {
+	// A dial that nobody wants any more is given up: the client reset, or nothing
+	// is to be said to the server. A rule that ends both sides says something.
+	if client.gone && !s.dialled && (client.broken || server.ending == nil && !s.eng.Owes(wire.Upstream)) {
 		s.dropDial()
+		s.step(faults.Input{Kind: faults.InReset, Dir: wire.Downstream}) // what was meant for the server is told to be lost
 		server.over(server.ended)
 	}
 	if client.gone && server.sock == sys.None && s.dial == nil {
@@ -256,16 +262,17 @@ func (s *session) settle() {
 	s.l.alarms.set(&s.task, at)
 }
 
-// leftover ends a leg that nobody will end any more: the engine has said its
-// last, the other leg is gone, and this one only waits for its peer's FIN. If
-// the other peer reset after its FIN, this is where that is passed on.
+// leftover ends a leg that nobody will end any more: the other one is gone, and
+// this one only waits for its peer's FIN after the engine has said its last; or
+// it was kept, and its peer has said FIN. If the other peer reset after its FIN,
+// this is where that is passed on.
 func (s *session) leftover() {
-	if !s.eng.Over() {
-		return
-	}
 	for d := range s.leg {
 		g, other := &s.leg[d], &s.leg[d^1]
-		if !other.gone || g.gone || !g.shut || g.ending != nil {
+		if !other.gone || g.gone || !g.up || g.ending != nil || s.eng.Owes(wire.Direction(d)) {
+			continue
+		}
+		if !(g.shut && s.eng.Over()) && !(g.eof && !g.shut) {
 			continue
 		}
 		op := faults.OpFinish

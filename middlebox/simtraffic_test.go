@@ -277,7 +277,11 @@ func (w *writer) chunked(n, salt int, two bool) {
 	w.field("Transfer-Encoding", "chunked")
 	w.close()
 	w.m.framing = byChunks
-	for range 1 + w.r.IntN(2)*pick(w.r, 0, 1) {
+	count := 1
+	if two {
+		count = 2
+	}
+	for range count {
 		if n == 0 {
 			break
 		}
@@ -289,9 +293,6 @@ func (w *writer) chunked(n, salt int, two bool) {
 		w.data(n, salt)
 		w.say(w.eol)
 		w.m.chunks = append(w.m.chunks, c)
-		if !two {
-			break
-		}
 	}
 	w.m.chunks = append(w.m.chunks, chunk{line: len(w.m.raw), text: len(w.m.raw) + 1})
 	w.say("0" + w.eol)

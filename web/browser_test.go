@@ -201,7 +201,7 @@ func (p *page) choose(css, value string) {
 func (p *page) write(css, value string) {
 	p.t.Helper()
 	p.until("there is a field", "document.querySelector("+quoteJS(css)+")")
-	eval[bool](p, "(() => { const e = document.querySelector("+quoteJS(css)+"); e.focus(); e.select(); return true })()")
+	p.until("the field takes the focus", "(() => { const e = document.querySelector("+quoteJS(css)+"); e.focus(); e.select(); return document.activeElement === e })()")
 	p.press(value)
 }
 

@@ -1,8 +1,10 @@
 package web
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -16,6 +18,15 @@ func TestJavaScript(t *testing.T) {
 	tests, err := filepath.Glob("app/*.test.mjs")
 	if err != nil || len(tests) == 0 {
 		t.Fatalf("no tests in app/: %v", err)
+	}
+	modules, err := filepath.Glob("app/*.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range modules {
+		if source, _ := os.ReadFile(name); !strings.HasPrefix(string(source), "// @ts-check\n") {
+			t.Errorf("%s does not start with // @ts-check: editors then check its JSDoc types", name)
+		}
 	}
 	out, err := exec.Command(node, append([]string{"--test", "--test-reporter=spec"}, tests...)...).CombinedOutput()
 	if err != nil {

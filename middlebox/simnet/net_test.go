@@ -20,13 +20,12 @@ type echo struct {
 	addr  netip.AddrPort
 	conns []*echoed
 	log   *strings.Builder
-	ended bool
 }
 
 type echoed struct {
 	s        sys.Socket
 	pend     []byte
-	in, eof  bool
+	in       bool
 	finished bool
 }
 

@@ -15,10 +15,14 @@ import { TokenForm } from './tokenform.js';
  */
 export function App({ store, actions, client, api }) {
   const s = useStore(store);
-  if (s.connection.status === 'token') return html`<${TokenForm} detail=${s.connection.detail} client=${client} />`;
   const live = s.connection.status === 'live';
+  const armed = s.routes.reduce((n, r) => n + (r.rules ?? []).filter((x) => x.armed).length, 0);
+  useEffect(() => {
+    document.title = !live ? 'crimp: not connected' : s.panic ? 'crimp: all off' : armed ? `crimp: ${armed} armed` : 'crimp';
+  }, [live, s.panic, armed]);
+  if (s.connection.status === 'token') return html`<${TokenForm} detail=${s.connection.detail} client=${client} />`;
   return html`
-    <${Header} connection=${s.connection} box=${s.box} panic=${s.panic} routes=${s.routes} busy=${s.busy.panic}
+    <${Header} connection=${s.connection} box=${s.box} panic=${s.panic} armed=${armed} busy=${s.busy.panic}
       failure=${s.failures.panic} actions=${actions} />
     ${s.box === null
       ? html`<main class="waiting"><${Waiting} connection=${s.connection} /></main>`

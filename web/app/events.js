@@ -1,7 +1,8 @@
 // @ts-check
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { clock, count, describe, topic } from './format.js';
+import { clock, count, describe, plural, topic } from './format.js';
 import { cls, html, memo } from './html.js';
+import { rows } from './log.js';
 
 /** @typedef {import('./store.js').Event} Event */
 
@@ -16,11 +17,11 @@ export const EventLog = memo(
     const [hidden, setHidden] = useState(/** @type {string[]} */ (['exchange']));
     const [leftAt, setLeftAt] = useState(/** @type {number|null} */ (null)); // seq at which one scrolled away; null: following
     const box = useRef(/** @type {any} */ (null));
-    const wanted = events.filter((e) => !hidden.includes(topic(e.type)));
+    const wanted = rows(events, hidden);
     // While one reads further up, nothing is taken away from under the eyes.
     const items = leftAt === null ? wanted.slice(-shown) : wanted;
-    const last = items.length ? items[items.length - 1].seq : 0;
-    const news = leftAt === null ? 0 : items.filter((e) => e.seq > leftAt).length;
+    const last = items.length ? items[items.length - 1].event.seq : 0;
+    const news = leftAt === null ? 0 : items.filter((r) => r.event.seq > leftAt).length;
 
     useLayoutEffect(() => {
       if (leftAt === null && box.current) box.current.scrollTop = box.current.scrollHeight;
@@ -43,7 +44,7 @@ export const EventLog = memo(
       <div class="log-frame">
         <ol class="entries" ref=${box} tabindex="0" role="log" aria-live="off" aria-label="Events" onScroll=${onScroll}>
           ${items.length === 0 && html`<li class="empty">Nothing yet. Arm a fault, send a request, and what happens to it is told here.</li>`}
-          ${items.map((e) => html`<${Entry} key=${e.seq} event=${e} />`)}
+          ${items.map((r) => html`<${Entry} key=${r.event.seq} event=${r.event} missed=${r.missed} />`)}
         </ol>
         ${news > 0 && html`<button type="button" class="pill" onClick=${() => setLeftAt(null)}>${count(news)} new<span aria-hidden="true"> ↓</span></button>`}
       </div>
@@ -51,7 +52,8 @@ export const EventLog = memo(
   },
 );
 
-const Entry = memo(/** @param {{event: Event}} props */ ({ event: e }) => html`<li class=${cls('entry', `about-${topic(e.type)}`, e.type.replace('.', '-'))}>
+const Entry = memo(/** @param {{event: Event, missed: number}} props */ ({ event: e, missed }) => html`<li class=${cls('entry', `about-${topic(e.type)}`, e.type.replace('.', '-'))}>
+  ${missed > 0 && html`<p class="gap">${plural(missed, 'event')} before this one came too fast for the page: <code>crimp events --since ${e.seq - missed}</code></p>`}
   <p class="entry-head"><span class="type">${e.type}</span> <span class="subject">${subject(e)}</span>
     <time dateTime=${e.time} title="seq ${e.seq}">${clock(e.time)}</time></p>
   <p class="entry-text">${describe(e)}</p>

@@ -1,5 +1,5 @@
 // @ts-check
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { clock, duration, plural } from './format.js';
 import { cls, html } from './html.js';
 
@@ -14,13 +14,21 @@ const words = {
 /**
  * Name, connection, box, and the button that is never out of sight.
  * @param {{connection: import('./store.js').State['connection'], box: import('./store.js').State['box'],
- *   panic: import('./store.js').Panic|null, routes: import('./store.js').Route[], busy?: string,
+ *   panic: import('./store.js').Panic|null, armed: number, busy?: string,
  *   failure?: import('./store.js').Failure, actions: import('./actions.js').Actions}} props
  */
-export function Header({ connection, box, panic, routes, busy, failure, actions }) {
-  const armed = routes.reduce((n, r) => n + (r.rules ?? []).filter((x) => x.armed).length, 0);
+export function Header({ connection, box, panic, armed, busy, failure, actions }) {
   const live = connection.status === 'live';
-  return html`<header class="top">
+  const top = useRef(/** @type {any} */ (null));
+  // Banners come and go: what sticks below the header has to know how high it is.
+  useLayoutEffect(() => {
+    const measure = () => document.documentElement.style.setProperty('--top', `${top.current.offsetHeight}px`);
+    const observer = new ResizeObserver(measure);
+    observer.observe(top.current);
+    measure();
+    return () => observer.disconnect();
+  }, []);
+  return html`<header class="top" ref=${top}>
     <div class="bar">
       <div class="brand"><${Mark} /><h1>crimp</h1></div>
       <p class=${cls('connection', connection.status)} role="status"><span class="dot" aria-hidden="true"></span>${words[connection.status]}</p>
@@ -58,7 +66,7 @@ function PanicButton({ panic, busy, live, actions }) {
       first.current = twice ? -Infinity : e.timeStamp;
       setPrimed(!twice);
       clearTimeout(timer);
-      if (twice) actions.panic('dashboard, 0 pressed twice');
+      if (twice) actions.panic('0 pressed twice');
       else timer = setTimeout(() => setPrimed(false), 1000);
     };
     document.addEventListener('keydown', onKey);
@@ -69,7 +77,7 @@ function PanicButton({ panic, busy, live, actions }) {
   }, [actions]);
   const off = Boolean(panic);
   return html`<button class=${cls('panic', primed && 'primed')} disabled=${off || !live} aria-busy=${busy === 'stopping'}
-    title="Disarms every rule on every route and refuses arming (or press 0 twice)" onClick=${() => actions.panic('dashboard')}>
+    title="Disarms every rule on every route and refuses arming (or press 0 twice)" onClick=${() => actions.panic('the button on the page')}>
     <svg viewBox="0 0 16 16" aria-hidden="true" focusable="false"><path d="M5 1h6l4 4v6l-4 4H5l-4-4V5z" /></svg>
     ${primed ? 'Press 0 again' : busy === 'stopping' ? 'Stopping…' : off ? 'All off' : 'Panic'}
   </button>`;

@@ -25,6 +25,7 @@ export function RuleRow({ route, name, rule, fault, inForce, busy, failure, bloc
     <div class="rule-name"><h3>${name}</h3><p class="exactly">${rule?.summary ?? fault?.is}</p></div>
     <div class="rule-what">
       <p class="summary">${fault?.summary}</p>
+      ${fault?.client && html`<p class="client"><b>client:</b> ${fault.client}</p>`}
       ${scope && html`<p class="scope">${scope}</p>`}
       ${rule?.near_miss && html`<p class="note">Nearly matched: ${rule.near_miss}</p>`}
       ${failure && html`<p class="error" role="alert">${failure.message}
@@ -45,7 +46,7 @@ function Standing({ rule, inForce }) {
   if (!rule) return null;
   return html`
     <span class=${cls('hits', rule.hits > 0 && 'some')}>${plural(rule.hits, 'hit')}</span>
-    ${rule.armed && html`<span>in force on ${plural(inForce, 'session')}</span>`}
+    ${rule.armed && html`<span>${inForce > 0 ? `in force on ${plural(inForce, 'session')}` : 'in force, no session open'}</span>`}
     ${rule.spent && html`<span>spent</span>`}
     ${rule.lease && html`<span>leased by ${rule.lease}</span>`}
     ${rule.armed && rule.expires && html`<${Countdown} to=${rule.expires} />`}

@@ -1,7 +1,7 @@
 // @ts-check
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { cls, html } from './html.js';
-import { fieldOf, findFault, gateFields, matchFields, paramFields, ruleFrom, valuesOf } from './rulevalues.js';
+import { fieldOf, findFault, freeName, gateFields, matchFields, paramFields, ruleFrom, valuesOf } from './rulevalues.js';
 
 /** @typedef {import('./store.js').Fault} Fault */
 /** @typedef {import('./rulevalues.js').Field} Field */
@@ -24,12 +24,13 @@ export function RuleForm({ route, faults, rule, fault: first, busy, failure, blo
   const params = paramFields(fault);
   const ids = ['name', 'fault', ...params.map((f) => f.id), ...matchFields.map((f) => f.id), ...gateFields.map((f) => f.id)];
   const wrong = failure ? fieldOf(failure.field, ids) : '';
+  const replaces = values.name !== rule?.name && (route.rules ?? []).some((r) => r.name === values.name);
   const prefix = `${route.name}-form-`;
 
   const choose = (/** @type {any} */ e) => {
     const next = findFault(faults, e.target.value);
     setChosen(e.target.value);
-    setValues((v) => ({ ...valuesOf(undefined, next), ...other(v), name: named ? v.name : next?.name ?? '' }));
+    setValues((v) => ({ ...valuesOf(undefined, next), ...other(v), name: named ? v.name : freeName(route.rules ?? [], next?.name ?? '') }));
     actions.forgive(formKey);
   };
   const set = (/** @type {string} */ id) => (/** @type {any} */ e) => {
@@ -45,7 +46,7 @@ export function RuleForm({ route, faults, rule, fault: first, busy, failure, blo
   };
   const field = (/** @type {Field} */ f) => html`<${FieldInput} key=${f.id} field=${f} id=${prefix + f.id} value=${values[f.id] ?? ''}
     error=${wrong === f.id ? failure?.message : ''} onInput=${set(f.id)} />`;
-  const filled = (/** @type {Field[]} */ fs) => fs.some((f) => values[f.id] || wrong === f.id);
+  const filled = (/** @type {Field[]} */ fs) => fs.find((f) => wrong === f.id)?.id ?? String(fs.some((f) => values[f.id]));
 
   return html`<form class="rule-form" ref=${form} noValidate onSubmit=${submit} aria-label=${rule ? `Adjust ${rule.name}` : `Arm a fault on ${route.name}`}
     onKeyDown=${(/** @type {KeyboardEvent} */ e) => e.key === 'Escape' && onClose()}>
@@ -64,17 +65,31 @@ export function RuleForm({ route, faults, rule, fault: first, busy, failure, blo
         <p class="about" id="${prefix}about">${fault && html`${fault.is && html`<code>${fault.is}</code><br />`}<b>On the wire:</b> ${fault.summary}${fault.client && html`<br /><b>The client:</b> ${fault.client}`}`}</p>
       </div>
       ${fault && params.map(field)}
-      ${fault && field({ id: 'name', name: 'name', type: 'text', help: 'of the rule on this route', initial: '' })}
+      ${fault && field({ id: 'name', name: 'name', type: 'text', help: replaces ? 'replaces the rule of that name' : 'of the rule on this route', initial: '' })}
     </div>
     ${fault && html`
-      <details open=${filled(matchFields)}><summary>Which traffic</summary><div class="fields">${matchFields.map(field)}</div></details>
-      <details open=${filled(gateFields)}><summary>How often, how long</summary><div class="fields">${gateFields.map(field)}</div></details>
+      <${Fold} title="Which traffic" wanted=${filled(matchFields)}>${matchFields.map(field)}<//>
+      <${Fold} title="How often, how long" wanted=${filled(gateFields)}>${gateFields.map(field)}<//>
       ${failure && !wrong && html`<p class="error" role="alert">${failure.field && html`<code>${failure.field}</code>: `}${failure.message}</p>`}
       <div class="acts">
         <button class="primary" type="submit" value="armed" disabled=${Boolean(blocked) || Boolean(busy)}>${busy ? 'Sending…' : 'Arm it'}</button>
         <button type="submit" value="disarmed" disabled=${Boolean(blocked) || Boolean(busy)}>Save, not armed</button>
       </div>`}
   </form>`;
+}
+
+/**
+ * Fields that most rules leave alone. It unfolds for what stands in it and for an
+ * error, and never folds by itself: somebody may be typing there.
+ * @param {{title: string, wanted: string, children: any}} props wanted is "false", or why it is to be open
+ */
+function Fold({ title, wanted, children }) {
+  const [open, setOpen] = useState(wanted !== 'false');
+  useEffect(() => {
+    if (wanted !== 'false') setOpen(true);
+  }, [wanted]);
+  return html`<details open=${open} onToggle=${(/** @type {any} */ e) => setOpen(e.target.open)}>
+    <summary>${title}</summary><div class="fields">${children}</div></details>`;
 }
 
 /** @param {{field: Field, id: string, value: string, error?: string, onInput: (e: any) => void}} props */

@@ -63,6 +63,14 @@ export const gateFields = [
   { id: 'ttl', name: 'ttl', type: 'text', help: 'disarms by itself after: 30s', initial: '' },
 ];
 
+/** A name for a new rule that replaces no other. @param {{name: string}[]} rules @param {string} base */
+export function freeName(rules, base) {
+  const taken = new Set(rules.map((r) => canonical(r.name)));
+  let name = base;
+  for (let n = 2; taken.has(canonical(name)); n++) name = `${base}-${n}`;
+  return name;
+}
+
 /** What stands in the form of a rule, or of a fault that is to become one.
  * @param {Rule|undefined} rule @param {Fault|undefined} fault @returns {Record<string, string>} */
 export function valuesOf(rule, fault) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fieldOf, findFault, paramFields, ruleFrom, valuesOf } from './rulevalues.js';
+import { fieldOf, findFault, freeName, paramFields, ruleFrom, valuesOf } from './rulevalues.js';
 
 const latency = {
   name: 'latency', preset_of: null, summary: '', defaults: { jitter: '0s', burst: 3, both: false },
@@ -70,4 +70,9 @@ test('a preset that bears the name of its kind is told from it', () => {
   assert.equal(findFault(faults, 'dumb-proxy').preset_of, 'dumb_proxy');
   assert.equal(findFault(faults, 'Dumb_Proxy').name, 'dumb-proxy');
   assert.equal(findFault(faults, 'x'), undefined);
+});
+
+test('a new rule gets a name that replaces no other', () => {
+  assert.equal(freeName([], 'cut'), 'cut');
+  assert.equal(freeName([{ name: 'Cut' }, { name: 'cut-2' }], 'cut'), 'cut-3');
 });

@@ -57,7 +57,7 @@ export const initial = {
   panicSeq: 0,
   routes: [],
   touched: {}, // rule key: seq of the last event about it
-  inForce: {}, // rule key: live sessions it was in force on when that was last told
+  inForce: {}, // rule key: live sessions it is in force on, as told when it was armed, while they are the same ones
   faults: [],
   sessions: new Map(),
   sessionSeq: {},
@@ -214,8 +214,8 @@ function events(s, batch) {
 
 /** What an event does to what the page knows. @type {Record<string, (s: State, e: Event, d: any) => State>} */
 const effects = {
-  'session.opened': (s, e, d) => setSession(bump(s, e.route, { sessions: 1, sessions_total: 1 }), e, d),
-  'session.closed': (s, e, d) => setSession(bump(s, e.route, { sessions: -1 }), e, { closed: e.time, ...d }),
+  'session.opened': (s, e, d) => setSession(bump(recount(s, e), e.route, { sessions: 1, sessions_total: 1 }), e, d),
+  'session.closed': (s, e, d) => setSession(bump(recount(s, e), e.route, { sessions: -1 }), e, { closed: e.time, ...d }),
   'session.failed': (s, e) => bump(s, e.route, { failed: 1 }),
   'exchange.started': (s, e, d) => setExchange(s, d),
   'exchange.finished': (s, e, d) => setExchange(bump(s, e.route, { exchanges: 1 }), d),
@@ -231,6 +231,12 @@ const effects = {
   'box.released': (s, e) => ({ ...s, panic: null, panicSeq: e.seq }),
   'box.reverted': (s, e) => ({ ...s, panic: null, panicSeq: e.seq }),
 };
+
+/** Sessions came or went: what a rule was in force on is no longer so. @param {State} s @param {Event} e @returns {State} */
+function recount(s, e) {
+  const kept = Object.entries(s.inForce).filter(([key]) => !key.startsWith(`${e.route}/`));
+  return kept.length === Object.keys(s.inForce).length ? s : { ...s, inForce: Object.fromEntries(kept) };
+}
 
 /** @param {State} s @param {Event} e @param {Session} item */
 function setSession(s, e, item) {

@@ -39,6 +39,12 @@ test('a rule is armed, replaced, made and removed by its events', () => {
   assert.deepEqual(s.routes[0].rules.map((r) => r.name), ['new']);
 });
 
+test('on how many sessions a rule is in force is forgotten when sessions come or go', () => {
+  const armed = event(11, 'rule.armed', { rule: 'cut', data: { rule: rule('cut', { armed: true }), sessions: 3 } });
+  assert.deepEqual(play(told(armed, event(12, 'session.closed', { route: 'db', data: session('db/1') }))).inForce, { 'web/cut': 3 });
+  assert.deepEqual(play(told(armed, event(12, 'session.closed', { data: session('web/1') }))).inForce, {});
+});
+
 test('sessions and their counters follow events', () => {
   let s = play(told(event(11, 'session.opened', { session: 'web/1', data: session('web/1') })));
   assert.equal(s.routes[0].sessions, 1);

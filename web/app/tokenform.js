@@ -15,7 +15,7 @@ export function TokenForm({ detail, client }) {
   return html`<main class="ask">
     <form onSubmit=${submit}>
       <h1>This box wants a token</h1>
-      <p>It is in the file named by <code>--token-file</code>. <code>crimp serve</code> prints an address that carries it.</p>
+      <p>It is in the file that <code>crimp serve</code> was given as <code>--token-file</code>. An address that ends in <code>#token=TOKEN</code> brings it along.</p>
       <label for="token">Token</label>
       <input id="token" type="password" autocomplete="off" spellcheck="false" value=${token} aria-describedby="token-error"
         onInput=${(/** @type {any} */ e) => setToken(e.target.value)} />

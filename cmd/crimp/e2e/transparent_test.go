@@ -265,6 +265,21 @@ http.get({host, port, path: '/ws', headers: {Connection: 'Upgrade', Upgrade: 'ec
 	}
 }
 
+// A real WebSocket server is at hand: the control port of another box.
+func TestWebSocketThroughTheBox(t *testing.T) {
+	far, b := serve(t), serve(t)
+	near := &box{t: t, api: "http://" + b.addRoute("far", strings.TrimPrefix(far.api, "http://"), "http")}
+	w := near.ws(t)
+	w.must("subscribe", nil, nil)
+	far.addRoute("new", "127.0.0.1:9", "tcp")
+	w.notified("route.added", func(n note) bool { return n.Params["type"] == "route.added" })
+	// A rule of the stream takes hold of it as of any other.
+	b.arm("far", params{"fault": "cut", "params": params{"at": "now", "end": "rst"}})
+	if _, err := w.message(); endOf(err) != rst {
+		t.Errorf("the WebSocket ended with %v, expected a RST", err)
+	}
+}
+
 func TestGibibyteByChecksum(t *testing.T) {
 	size := int64(1 << 30)
 	if testing.Short() {

@@ -1,0 +1,5 @@
+//go:build !race
+
+package middlebox
+
+const raceDetector = false

@@ -1,0 +1,162 @@
+package middlebox
+
+import (
+	"net/netip"
+	"sort"
+	"time"
+
+	"crimp/middlebox/simnet"
+	"crimp/middlebox/sys"
+)
+
+// spy is a kernel that notes what the box does with which socket and when: the
+// model's eyes between the box and the simulated world.
+type spy struct {
+	*simnet.Kernel
+	w     *world
+	taps  []*tap // by socket
+	fresh []*tap // connections the box has begun since the model last looked
+	calls int    // that did something
+}
+
+// tap is what went through one of the box's sockets.
+type tap struct {
+	sock   sys.Socket
+	client netip.AddrPort // of an accepted one
+	own    netip.AddrPort // the box's address, of one it connected
+	stood  bool           // the connection was made
+	in     []stamp
+	out    []stamp
+	eof    stamp // the peer's FIN was read
+	rst    stamp // its RST was
+	shut   stamp // our FIN
+	closed stamp
+	reset  bool // closed with a RST
+}
+
+// stamp is when so many bytes had passed. The step is the driver's; 0: never.
+type stamp struct {
+	step  int
+	at    time.Time
+	total int
+}
+
+func total(s []stamp) int {
+	if len(s) == 0 {
+		return 0
+	}
+	return s[len(s)-1].total
+}
+
+// when is the stamp of the byte at offset off, the zero stamp if it has not passed.
+func when(s []stamp, off int) stamp {
+	i := sort.Search(len(s), func(i int) bool { return s[i].total > off })
+	if i == len(s) {
+		return stamp{}
+	}
+	return s[i]
+}
+
+func (k *spy) tap(s sys.Socket) *tap {
+	for int(s) >= len(k.taps) {
+		k.taps = append(k.taps, nil)
+	}
+	if k.taps[s] == nil {
+		k.taps[s] = &tap{sock: s}
+	}
+	return k.taps[s]
+}
+
+func (k *spy) now(n int) stamp {
+	k.calls++
+	return stamp{step: k.w.step, at: k.w.net.Now(), total: n}
+}
+
+func (k *spy) Accept(l sys.Socket) (sys.Socket, netip.AddrPort, sys.Outcome) {
+	s, peer, out := k.Kernel.Accept(l)
+	if out == sys.OK {
+		k.calls++
+		t := k.tap(s)
+		t.client, t.stood = peer, true
+		k.w.taps[peer] = t
+	}
+	if out == sys.Full {
+		k.w.seen("full table")
+	}
+	return s, peer, out
+}
+
+func (k *spy) Connect(to netip.AddrPort) (sys.Socket, sys.Outcome) {
+	s, out := k.Kernel.Connect(to)
+	k.calls++
+	if s != sys.None {
+		t := k.tap(s)
+		t.own = k.w.net.AddrOf(s)
+		k.fresh = append(k.fresh, t)
+	}
+	return s, out
+}
+
+func (k *spy) Connected(s sys.Socket) (sys.Outcome, error) {
+	out, err := k.Kernel.Connected(s)
+	if out == sys.OK {
+		k.tap(s).stood = true
+	}
+	return out, err
+}
+
+func (k *spy) Release(s sys.Socket) {
+	k.Kernel.Release(s)
+	k.w.adrift[s], k.taps[s] = k.taps[s], nil
+}
+
+func (k *spy) Adopt(s sys.Socket) {
+	k.Kernel.Adopt(s)
+	k.tap(s)
+	k.taps[s] = k.w.adrift[s]
+}
+
+func (k *spy) Read(s sys.Socket, b []byte) (int, sys.Outcome) {
+	n, out := k.Kernel.Read(s, b)
+	t := k.tap(s)
+	switch out {
+	case sys.OK:
+		t.in = append(t.in, k.now(total(t.in)+n))
+	case sys.EOF:
+		t.eof = k.now(total(t.in))
+	case sys.Reset:
+		t.rst = k.now(total(t.in))
+	}
+	return n, out
+}
+
+func (k *spy) Write(s sys.Socket, b []byte) (int, sys.Outcome) {
+	n, out := k.Kernel.Write(s, b)
+	if n > 0 {
+		t := k.tap(s)
+		t.out = append(t.out, k.now(total(t.out)+n))
+	}
+	return n, out
+}
+
+func (k *spy) ShutdownWrite(s sys.Socket) {
+	k.Kernel.ShutdownWrite(s)
+	t := k.tap(s)
+	t.shut = k.now(total(t.out))
+}
+
+func (k *spy) Close(s sys.Socket) {
+	k.bury(s, false)
+	k.Kernel.Close(s)
+}
+
+func (k *spy) Reset(s sys.Socket) {
+	k.bury(s, true)
+	k.Kernel.Reset(s)
+}
+
+func (k *spy) bury(s sys.Socket, reset bool) {
+	t := k.tap(s)
+	t.closed, t.reset = k.now(total(t.out)), reset
+	k.taps[s] = nil
+}

@@ -1,0 +1,120 @@
+package middlebox
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// The simulation: the real loop, sessions and engine in a network in memory, in
+// world after world, each drawn from one seed and checked at every step against
+// a plain model. Reading order: simworld_test.go (what happens), simpeers_test.go,
+// simtraffic_test.go, simplans_test.go and simoperate_test.go (who does what);
+// simspy_test.go (what is observed); simmodel_test.go, simjudge_test.go,
+// simclaims_test.go and simalign_test.go (what must hold); simplanted_test.go
+// (whether it would be noticed).
+//
+//	CRIMP_SIM_RUNS=1000000 go test -run TestSimulation ./middlebox    more worlds
+//	go test -run TestSimulation ./middlebox -sim.seed=42              one, with its trace
+
+var simSeed = flag.Uint64("sim.seed", 0, "run only the simulated world of this seed, and print what happened in it")
+var simFirst = flag.Uint64("sim.first", 1, "the first seed")
+
+// regressions are seeds that once found a bug.
+var regressions = []struct {
+	seed uint64
+	bug  string
+}{}
+
+func simRuns() int {
+	if n, err := strconv.Atoi(os.Getenv("CRIMP_SIM_RUNS")); err == nil && n > 0 {
+		return n
+	}
+	switch {
+	case testing.Short():
+		return 1000
+	case raceDetector:
+		return 2500
+	}
+	return 10_000
+}
+
+func TestSimulation(t *testing.T) {
+	if *simSeed != 0 {
+		w, err := simulate(*simSeed, nil, true)
+		t.Logf("%s\n%v", strings.Join(w.trace, "\n"), w.stats)
+		if err != nil {
+			t.Fatalf("seed %d: %v", *simSeed, err)
+		}
+		return
+	}
+	for _, x := range regressions {
+		if _, err := simulate(x.seed, nil, false); err != nil {
+			t.Errorf("%s is back: %s", x.bug, report(x.seed, nil))
+		}
+	}
+	stats, bad := explore(*simFirst, simRuns(), nil)
+	for _, seed := range bad {
+		t.Error(report(seed, nil))
+	}
+	t.Logf("%d worlds: %v", simRuns(), stats)
+}
+
+// explore runs worlds from a seed on, on all cores, and gives the first few seeds
+// that fail, in order.
+func explore(first uint64, runs int, p *plant) (stats map[string]int, bad []uint64) {
+	stats = map[string]int{}
+	var next atomic.Int64
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			for {
+				n := next.Add(1) - 1
+				if n >= int64(runs) {
+					return
+				}
+				w, err := simulate(first+uint64(n), p, false)
+				mu.Lock()
+				for k, v := range w.stats {
+					stats[k] += v
+				}
+				if err != nil {
+					if bad = append(bad, w.seed); len(bad) >= 3 {
+						next.Store(int64(runs))
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	slices.Sort(bad)
+	return stats, bad
+}
+
+// report runs a failing world once more and tells what led to the failure.
+func report(seed uint64, p *plant) string {
+	w, err := simulate(seed, p, true)
+	tail := w.trace[max(0, len(w.trace)-40):]
+	return fmt.Sprintf("seed %d: %v\n...\n%s\nall of it: go test -run TestSimulation ./middlebox -sim.seed=%d", seed, err, strings.Join(tail, "\n"), seed)
+}
+
+// TestSimulationRepeats: the same seed is the same world, to the last byte.
+func TestSimulationRepeats(t *testing.T) {
+	for seed := uint64(1); seed <= 50; seed++ {
+		a, err1 := simulate(seed, nil, true)
+		b, err2 := simulate(seed, nil, true)
+		if fmt.Sprint(err1) != fmt.Sprint(err2) || !slices.Equal(a.trace, b.trace) || !maps.Equal(a.stats, b.stats) {
+			t.Fatalf("seed %d is not the same world twice", seed)
+		}
+	}
+}
