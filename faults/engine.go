@@ -38,6 +38,7 @@ const (
 	InEOF                         // the sender of Dir sent FIN; everything before it was given
 	InReset                       // the sender of Dir sent RST; everything readable before it was given
 	InHangup                      // Dir is on Hold, and its sender's FIN waits unread in the kernel
+	InUnread                      // Dir is on Hold with Tell, and N bytes wait unread in the kernel
 	InSwap                        // Plan replaces the plan in force
 	InTick                        // Deadline has come
 	InCommand                     // an operator acts on this session: Act, Side
@@ -68,7 +69,7 @@ type Input struct {
 
 // Op is what a session has to do. Ops on a leg are ordered: each waits for the
 // bytes sent before it, and a stronger one replaces a weaker one that waits
-// (Shut < Finish < Close < Reset).
+// (Shut < Finish < Close < Desert < Reset).
 type Op uint8
 
 const (
@@ -77,6 +78,7 @@ const (
 	OpShut             // FIN to that leg; the other direction goes on
 	OpFinish           // FIN to that leg, its input is read away until its FIN, RST or the linger limit
 	OpClose            // as OpFinish, but closed as soon as the FIN is acknowledged: later input is answered with RST
+	OpDesert           // FIN to that leg once all before it is acknowledged, then closed with its input unread: RST
 	OpReset            // RST to that leg once all bytes before it are acknowledged (bounded)
 	OpAbort            // the leg is dead already (its peer reset it) or must go at once: RST without waiting
 	OpNote             // tell the journal: Note
@@ -108,6 +110,7 @@ const (
 type Demand struct {
 	Mode DemandMode
 	N    int64
+	Tell bool // with Hold: tell InUnread when there is something
 }
 
 // NoteKind is what an engine has to tell.
@@ -215,6 +218,8 @@ func (e *Engine) Step(now time.Time, in Input) []Action {
 		e.reset(in.Dir)
 	case InHangup:
 		e.hangup(in.Dir)
+	case InUnread:
+		e.unread(in.N)
 	case InSwap:
 		e.swap(in.Plan)
 	case InCommand:
@@ -290,11 +295,16 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	case !e.dialed, l.halted, l.out.stalled(), l.out.held >= e.o.Held:
 		return Demand{Mode: Hold}
 	}
+	for _, s := range l.opposite().chain {
+		if s.deaf {
+			return Demand{Mode: Hold, Tell: s.curious()}
+		}
+	}
 	n, most := int64(math.MaxInt64), int64(math.MaxInt64)
 	for _, s := range l.chain {
 		ration, _ := s.ration(e.now)
 		if s.w.cursor.Equal(Never) || ration == 0 {
-			return Demand{Mode: Hold}
+			return Demand{Mode: Hold, Tell: s.curious()}
 		}
 		n, most = min(n, s.blind(l.off)), min(most, ration)
 	}

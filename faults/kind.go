@@ -29,7 +29,8 @@ const (
 
 // Stage is a rule at work on one session: it sees every segment of the traffic
 // the rule is for and says with w what goes on. A stage that sends nothing
-// swallows. Optional faces: Opener, Ender, Disarmer, Waker, Skipper, Rationer, Hanger.
+// swallows. Optional faces: Opener, Ender, Disarmer, Waker, Skipper, Rationer, Hanger,
+// Unreader, Rester.
 type Stage interface {
 	Segment(s wire.Segment, w *Writer)
 }
@@ -58,6 +59,14 @@ type Skipper interface{ Blind(off int64) int64 }
 type Rationer interface {
 	Ration(now time.Time) (n int64, again time.Time)
 }
+
+// Unreader is told that so many bytes wait unread in the kernel, where it made
+// the engine leave them: of its own direction by Until(Never), of the other by Deaf.
+type Unreader interface{ Unread(n int64, w *Writer) }
+
+// Rester is a Waker that, if it says so, is also woken when the last open exchange
+// is over.
+type Rester interface{ AtRest() bool }
 
 // Hanger is told that the sender hung up (FIN or RST waiting) while its bytes
 // are left unread.

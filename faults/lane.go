@@ -74,7 +74,7 @@ func (l *lane) begin() {
 	default:
 		l.ex = l.e.q.start(l.e.now)
 	}
-	if len(l.e.plan.message[l.dir]) > 0 && !l.mute {
+	if (len(l.e.plan.message[l.dir]) > 0 || l.grain() > Fragment) && !l.mute {
 		l.decide()
 	}
 }
@@ -251,13 +251,13 @@ func (l *lane) finish(t term, at time.Time, by *bond) {
 
 // end is Writer.End: this direction's receiver as how says, its sender as other
 // says. Both start at the same instant, each behind what was said to its leg.
-func (l *lane) end(w *Writer, how Ending, other Other, note *Note) {
+func (l *lane) end(w *Writer, how Ending, op Op, other Other, note *Note) {
 	opp := l.opposite()
 	l.ending = true
 	opp.release(true)
 	l.mute, opp.mute, l.ending = true, true, false
 	at, by := w.when(), w.binding()
-	t := term{op: how.op(), note: note}
+	t := term{op: op, note: note}
 	if note != nil {
 		w.slot.record(note)
 	}

@@ -68,7 +68,7 @@ func (l *lane) close(op Op, note *Note) {
 	}
 	outcome, end := "cut", Fin
 	switch op {
-	case OpClose:
+	case OpClose, OpDesert:
 		end = Close
 	case OpReset, OpAbort:
 		outcome, end = "rst", Rst
@@ -95,6 +95,15 @@ func (e *Engine) over(x *Exchange, outcome string, end Ending) {
 		return
 	}
 	e.tellNow(Note{Kind: NoteExchangeFinished, Exchange: x, Dir: wire.Downstream, Off: e.lanes[wire.Downstream].off})
+	if !e.busy() {
+		for d := range e.lanes {
+			for _, s := range e.lanes[d].chain {
+				if r, ok := s.stage.(Rester); ok && r.AtRest() {
+					s.alarm = e.now
+				}
+			}
+		}
+	}
 }
 
 // send adds bytes to the actions: joined to the last Send where they lie behind

@@ -43,7 +43,7 @@ func (e *Engine) installed(p *part) bool {
 }
 
 // activate puts a rule to work on the message that just matched. A kind for both
-// directions stays from here on; its gate is asked now.
+// directions stays from here on, until it leaves; its gate is asked now.
 func (e *Engine) activate(l *lane, p *part) {
 	if !p.prep.kind.both {
 		l.newSlot(p, true).open()
@@ -52,14 +52,16 @@ func (e *Engine) activate(l *lane, p *part) {
 	up := l.newSlot(p, false)
 	up.ex = l.ex
 	up.w.at = e.now
-	note := up.note(wire.Segment{Dir: l.dir, Part: wire.StartLine, Off: l.off, Message: 1}, 0)
-	if !up.ask() {
-		l.remove(func(s *slot) bool { return s == up })
-		return
+	if !p.prep.placed { // one that has a place asks there
+		note := up.note(wire.Segment{Dir: l.dir, Part: wire.StartLine, Off: l.off, Message: 1}, 0)
+		if !up.ask() {
+			l.remove(func(s *slot) bool { return s == up })
+			return
+		}
+		up.tell(note)
 	}
-	up.tell(note)
 	down := l.opposite().newSlot(p, false)
-	down.stage, down.asked, down.fires, down.ex = up.stage, true, true, l.ex
+	down.stage, down.asked, down.fires, down.ex = up.stage, up.asked, up.fires, l.ex
 }
 
 // bondOf is the bond of a rule on this session.

@@ -93,6 +93,16 @@ func (w *Writer) Shut() {
 // End ends both legs after everything said before: the receiver of this
 // direction as how says, the sender as other says. Nothing can be said after.
 func (w *Writer) End(how Ending, other Other) {
+	w.end(how, how.op(), other)
+}
+
+// Desert ends both legs as a process does that closes while something it has not
+// read waits: FIN, and RST for what is unread. None of that is relayed.
+func (w *Writer) Desert(other Other) {
+	w.end(Close, OpDesert, other)
+}
+
+func (w *Writer) end(how Ending, op Op, other Other) {
 	if w.ended {
 		return
 	}
@@ -102,7 +112,62 @@ func (w *Writer) End(how Ending, other Other) {
 	if note != nil {
 		note.End = how
 	}
-	w.slot.lane.end(w, how, other, note)
+	w.slot.lane.end(w, how, op, other, note)
+}
+
+// Deaf leaves the other direction's sender unread, or no more.
+func (w *Writer) Deaf(on bool) { w.slot.deaf = on }
+
+// Back is the writer of the other direction of a kind that sees both.
+func (w *Writer) Back() *Writer {
+	for _, s := range w.slot.lane.opposite().chain {
+		if s.stage != nil && s.stage == w.slot.stage {
+			s.between()
+			return &s.w
+		}
+	}
+	return w // not before the second is made
+}
+
+// Mine says that what is being seen belongs to the exchange that the rule was
+// put to work for.
+func (w *Writer) Mine() bool { return w.slot.ex != nil && w.slot.lane.ex == w.slot.ex }
+
+// Leave takes a stage that sees both directions out of work at the end of the
+// message in progress; it comes back with the next exchange that matches.
+func (w *Writer) Leave() { w.slot.msg, w.Back().slot.msg = true, true }
+
+// Quiet says since when neither peer has said a byte, and whether the session is
+// at rest: no exchange is open and nothing waits to go out.
+func (w *Writer) Quiet() (since time.Time, rests bool) {
+	e := w.slot.lane.e
+	for d := range e.lanes {
+		if l := &e.lanes[d]; !l.out.empty() || l.hold.on {
+			return e.active, false
+		}
+	}
+	return e.active, !e.busy()
+}
+
+// Used says that the session has served: an exchange is over, or, where there is
+// no HTTP, something was said.
+func (w *Writer) Used() bool {
+	e := w.slot.lane.e
+	if e.pair == nil {
+		return e.active.After(e.opened) || e.lanes[0].off+e.lanes[1].off > 0
+	}
+	return !e.q.last.IsZero()
+}
+
+// FireAs is Fire for an ending that the event is to name: call End or Desert next.
+func (w *Writer) FireAs() bool {
+	if !w.slot.asked {
+		note := w.slot.note(w.seg, 0)
+		if w.slot.ask() {
+			w.pending = note
+		}
+	}
+	return w.slot.fires
 }
 
 // Fire asks the rule's gate, once for this occurrence: true means act now. It

@@ -32,6 +32,7 @@ type leg struct {
 	eof    bool // its FIN was read
 	broken bool // a write failed: the reader will find a reset
 	hup    bool // the engine was told that the FIN waits unread
+	unread int  // how many unread bytes it was told of
 	shut   bool // our FIN is out
 	gone   bool // ended: how is in ended
 
@@ -204,6 +205,7 @@ func (g *leg) input(n int) ([]byte, sys.Outcome) {
 	switch out {
 	case sys.OK:
 		g.read += int64(got)
+		g.unread = 0
 		l.spent += got
 		if got < n && g.flags&(sys.Fin|sys.Err) == 0 && !g.broken {
 			g.flags &^= sys.In
@@ -276,7 +278,7 @@ func (g *leg) settle() {
 			g.tell(e)
 			g.ending = nil
 			g.fin()
-		case e.op == faults.OpReset:
+		case e.op >= faults.OpDesert:
 			g.patience(e)
 		default:
 			g.tell(e) // first: who sees the ending finds it in the journal
@@ -302,10 +304,11 @@ func (g *leg) fin() {
 func (g *leg) patience(e *ending) {
 	l := g.s.l
 	left := g.pending()
-	if e.op == faults.OpReset {
+	hard := e.op >= faults.OpDesert
+	if hard {
 		left += l.k.Unacked(g.sock)
 		if left == 0 {
-			g.over("rst")
+			g.leaveHard(e)
 			return
 		}
 	}
@@ -315,19 +318,35 @@ func (g *leg) patience(e *ending) {
 	switch {
 	case e.op == faults.OpShut: // as a FIN that is relayed: the peer may take its time
 		return
-	case e.op == faults.OpReset && (l.now.Sub(e.progress) >= resetIdle || l.now.Sub(e.asked) >= resetTotal):
-		g.over("rst")
+	case hard && (l.now.Sub(e.progress) >= resetIdle || l.now.Sub(e.asked) >= resetTotal):
+		g.leaveHard(e)
 		return
-	case e.op != faults.OpReset && l.now.Sub(e.progress) >= l.box.linger:
+	case !hard && l.now.Sub(e.progress) >= l.box.linger:
 		g.over("linger")
 		return
 	}
-	if e.op != faults.OpReset {
+	if !hard {
 		e.look = e.progress.Add(l.box.linger)
 		return
 	}
 	e.look = l.now.Add(e.poll)
 	e.poll = min(2*e.poll, pollMost)
+}
+
+// leaveHard ends the leg by a RST, or by a FIN and a close with input unread,
+// which the kernel makes a RST.
+func (g *leg) leaveHard(e *ending) {
+	if e.op == faults.OpReset {
+		g.over("rst")
+		return
+	}
+	sock := g.sock
+	g.tell(e)
+	g.fin()
+	g.ended = "close"
+	g.leave()
+	g.s.l.own(sock, nil)
+	g.s.l.k.Close(sock)
 }
 
 // acked is how many of the first n bytes said to the peer it has acknowledged.

@@ -121,6 +121,8 @@ func (s *session) relay(d wire.Direction) bool {
 	switch {
 	case from.gone || !from.up:
 		return false
+	case from.ending != nil && from.ending.op == faults.OpDesert: // its input is to stay unread
+		return false
 	case from.ending != nil && from.ending.op > faults.OpShut:
 		return from.discard()
 	case from.flags&sys.In == 0:
@@ -136,7 +138,7 @@ func (s *session) relay(d wire.Direction) bool {
 	}
 	want := s.eng.Demand(d)
 	if want.Mode == faults.Hold {
-		return s.hangup(d)
+		return want.Tell && s.unread(d) || s.hangup(d)
 	}
 	if s.l.box.full() && s.holds(d) {
 		s.starve()
@@ -162,6 +164,17 @@ func (s *session) relay(d wire.Direction) bool {
 		return false
 	}
 	return true
+}
+
+// unread tells the engine that bytes of d wait unread, each time there are more.
+func (s *session) unread(d wire.Direction) bool {
+	from := &s.leg[d.Other()]
+	if n := s.l.k.Unread(from.sock); n > from.unread {
+		from.unread = n
+		s.step(faults.Input{Kind: faults.InUnread, Dir: d, N: int64(n)})
+		return true
+	}
+	return false
 }
 
 // hangup tells the engine that the sender of a direction that is left unread

@@ -207,6 +207,7 @@ func (p *player) input(d wire.Direction, text string) error {
 type unread struct {
 	bytes     []byte
 	fin, hung bool
+	told      int // how many bytes the engine was told of as unread
 }
 
 // read gives the engine what it is willing to read.
@@ -215,10 +216,14 @@ func (p *player) read() {
 		more = false
 		for d := range p.in {
 			q, dir := &p.in[d], wire.Direction(d)
-			hold := p.e.Demand(dir).Mode == faults.Hold
+			demand := p.e.Demand(dir)
+			hold := demand.Mode == faults.Hold
 			switch {
+			case demand.Tell && len(q.bytes) > q.told:
+				q.told, more = len(q.bytes), true
+				p.act(faults.Input{Kind: faults.InUnread, Dir: dir, N: int64(len(q.bytes))})
 			case hold && q.fin && !q.hung:
-				q.hung = true
+				q.hung, more = true, true
 				p.act(faults.Input{Kind: faults.InHangup, Dir: dir})
 			case hold:
 			case len(q.bytes) > 0:
@@ -240,7 +245,7 @@ func (p *player) take(d wire.Direction, n int) {
 		n = int(min(int64(n), demand.N))
 	}
 	b := append([]byte(nil), q.bytes[:n]...)
-	q.bytes = q.bytes[n:]
+	q.bytes, q.told = q.bytes[n:], 0
 	if splice {
 		p.out[d] = append(p.out[d], b...)
 		p.act(faults.Input{Kind: faults.InSkipped, Dir: d, N: int64(n)})
@@ -296,6 +301,9 @@ func (p *player) act(in faults.Input) {
 			p.ended(a.Dir, "FIN")
 		case faults.OpClose:
 			p.ended(a.Dir, "CLOSE")
+		case faults.OpDesert:
+			p.ended(a.Dir, "FIN")
+			p.ended(a.Dir, "RST")
 		case faults.OpReset:
 			p.ended(a.Dir, "RST")
 		case faults.OpNote:

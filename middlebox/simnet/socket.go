@@ -98,6 +98,13 @@ func (k *Kernel) ShutdownWrite(s sys.Socket) {
 	k.own(s).e.shutdownWrite()
 }
 
+// Unread counts what has arrived and was not read.
+func (k *Kernel) Unread(s sys.Socket) int {
+	k.n.mu.Lock()
+	defer k.n.mu.Unlock()
+	return k.own(s).e.in.Len()
+}
+
 // Unacked counts what has not reached the peer's kernel.
 func (k *Kernel) Unacked(s sys.Socket) int {
 	k.n.mu.Lock()

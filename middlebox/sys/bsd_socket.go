@@ -266,6 +266,14 @@ const (
 // Unacked asks for the send buffer, which has no byte for a FIN: that is read
 // off the connection's state. A reset empties the buffer, so that nothing is
 // unacknowledged from then on.
+func (k *bsd) Unread(s Socket) int {
+	n, err := unix.GetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_NREAD)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 func (k *bsd) Unacked(s Socket) int {
 	n, err := unix.GetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_NWRITE)
 	if err != nil {

@@ -332,6 +332,14 @@ func (k *linux) ShutdownWrite(s Socket) {
 	unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(s), unix.SHUT_WR, 0)
 }
 
+func (k *linux) Unread(s Socket) int {
+	var n int32
+	if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(s), unix.SIOCINQ, uintptr(unsafe.Pointer(&n))); errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
 func (k *linux) Unacked(s Socket) int {
 	var n int32
 	if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(s), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n))); errno != 0 {

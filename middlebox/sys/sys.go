@@ -106,6 +106,8 @@ type Kernel interface {
 	// Unacked is how many written bytes the peer's kernel has not acknowledged; a FIN
 	// counts one (SIOCOUTQ). Once the connection is reset it stands still (macOS: 0).
 	Unacked(s Socket) int
+	// Unread is how many bytes wait to be read (FIONREAD).
+	Unread(s Socket) int
 	// Reset closes with RST, dropping what is still queued (SO_LINGER 0).
 	Reset(s Socket)
 	// Close closes: FIN if nothing is unread, else the kernel sends RST.
