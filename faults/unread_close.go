@@ -123,7 +123,8 @@ func (u *unreadStage) Segment(s wire.Segment, w *Writer) {
 func (u *unreadStage) request(s wire.Segment, w *Writer) {
 	w.Send(s)
 	if u.asked {
-		u.Unread(int64(len(s.Data)), w)
+		u.input = u.input || len(s.Data) > 0
+		w.Soon()
 		return
 	}
 	if s.End {
@@ -207,13 +208,15 @@ func (u *unreadStage) leave(w *Writer) {
 	w.Leave()
 }
 
+func (u *unreadStage) Wake(w *Writer) { u.Unread(0, w) }
+
 // Unread: the client has said more than its request.
 func (u *unreadStage) Unread(n int64, w *Writer) {
 	u.input = u.input || n > 0
 	if w.Dir() == wire.Upstream {
 		w = w.Back()
 	}
-	if u.over || !u.asked || u.at.pos.Kind != Now {
+	if u.over || !u.input || u.at.pos.Kind != Now {
 		return
 	}
 	if !w.FireAs() {

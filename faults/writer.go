@@ -79,6 +79,10 @@ func (w *Writer) Stall(d time.Duration) {
 // Alarm asks for Waker.Wake at t.
 func (w *Writer) Alarm(t time.Time) { w.slot.alarm = t }
 
+// Soon asks for Waker.Wake at the end of this Step: for what is not to be done
+// while bytes pass, such as ending the other direction.
+func (w *Writer) Soon() { w.slot.alarm = w.slot.lane.e.now }
+
 // Resetting says that what Ender is told of is a RST, not a FIN.
 func (w *Writer) Resetting() bool { return w.passing != nil && w.passing.op == OpReset }
 
@@ -118,7 +122,8 @@ func (w *Writer) end(how Ending, op Op, other Other) {
 // Deaf leaves the other direction's sender unread, or no more.
 func (w *Writer) Deaf(on bool) { w.slot.deaf = on }
 
-// Back is the writer of the other direction of a kind that sees both.
+// Back is the writer of the other direction of a kind that sees both. Nothing is
+// to be ended with it while bytes pass: ask for Soon.
 func (w *Writer) Back() *Writer {
 	for _, s := range w.slot.lane.opposite().chain {
 		if s.stage != nil && s.stage == w.slot.stage {

@@ -36,11 +36,11 @@ type leg struct {
 	shut   bool // our FIN is out
 	gone   bool // ended: how is in ended
 
-	pend []byte // what the peer did not take
-	at   int    // pend before it is out
+	pend []byte    // what the peer did not take
+	at   int       // pend before it is out
 	lone []stretch // of pend, what is to leave apart
-	read int64  // bytes read from it
-	said int64  // bytes its kernel took
+	read int64     // bytes read from it
+	said int64     // bytes its kernel took
 
 	ending *ending // what is asked for and not yet done
 	ended  string  // fin, rst, close, linger, refused; for people
