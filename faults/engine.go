@@ -153,6 +153,8 @@ type Options struct {
 	Held int
 	// OnDialError is "rst", "fin" or "502".
 	OnDialError string
+	// Census counts the route's sessions; nil: this is the only one.
+	Census Census
 }
 
 // Engine is the mind of one session: inputs in, actions out. It does no I/O,
@@ -165,6 +167,7 @@ type Engine struct {
 	lanes    [2]lane
 	q        exchanges
 	bonds    []*bond
+	door     door
 	operator bond
 
 	now     time.Time // of this Step; never goes back
@@ -202,8 +205,14 @@ func (e *Engine) Step(now time.Time, in Input) []Action {
 	e.begin(now)
 	switch in.Kind {
 	case InOpen:
-		e.actions = append(e.actions, Action{Op: OpDial})
-		e.install()
+		e.door.parts = e.plan.connect
+		if e.knock(); !e.door.refused {
+			e.install()
+		}
+	case InTick:
+		if e.door.waits {
+			e.knock()
+		}
 	case InDialed:
 		e.dialed = true
 	case InDialFailed:
@@ -267,6 +276,9 @@ func (e *Engine) Deadline() time.Time {
 		if !t.IsZero() && !t.Equal(Never) && (first.IsZero() || t.Before(first)) {
 			first = t
 		}
+	}
+	if e.door.waits {
+		sooner(e.door.until)
 	}
 	for d := range e.lanes {
 		l := &e.lanes[d]

@@ -87,11 +87,14 @@ type Kind[P any] struct {
 	Defaults P
 	Check    func(p P) *Error // what the tags cannot say; may be nil
 	Grain    func(p P) Grain  // nil: what the position needs
-	// Exactly one of Here and New. Here is for damage that has a place: the
+	// Exactly one of Here, New and Arrive. Here is for damage that has a place: the
 	// engine finds it, asks the gate, and calls. New makes the stage of one
-	// session, direction or message.
-	Here func(p P, w *Writer)
-	New  func(p P) Stage
+	// session, direction or message. Arrive is asked when a session is made, before
+	// its upstream is dialled; Door says what the route's listening socket does.
+	Here   func(p P, w *Writer)
+	New    func(p P) Stage
+	Arrive func(p P, a *Arrival)
+	Door   func(p P) Door
 	// Memory makes what stages of a rule share: Writer.Route has one for all
 	// sessions, as long as the rule stands unchanged, and is used by several
 	// goroutines at once; Writer.Session has one for each session. May be nil.
@@ -144,6 +147,8 @@ type prepared struct {
 	grain  Grain
 	here   func(w *Writer)
 	new    func() Stage
+	arrive func(a *Arrival)
+	door   Door
 	memory func() any
 	values map[string]any // every parameter, canonical text or number
 }
@@ -175,10 +180,16 @@ func Declare[P any](k Kind[P]) struct{} {
 		if k.Grain != nil {
 			out.grain = max(out.grain, k.Grain(p))
 		}
-		if k.Here != nil {
+		switch {
+		case k.Here != nil:
 			out.here = func(w *Writer) { k.Here(p, w) }
-		} else {
+		case k.Arrive != nil:
+			out.arrive = func(a *Arrival) { k.Arrive(p, a) }
+		default:
 			out.new = func() Stage { return k.New(p) }
+		}
+		if k.Door != nil {
+			out.door = k.Door(p)
 		}
 		out.memory = func() any { return nil }
 		if k.Memory != nil {
@@ -186,14 +197,21 @@ func Declare[P any](k Kind[P]) struct{} {
 		}
 		return out, nil
 	}
-	if (k.Here == nil) == (k.New == nil) {
-		panic("faults: " + k.Name + ": exactly one of Here and New")
+	if n := given(k.Here != nil) + given(k.New != nil) + given(k.Arrive != nil); n != 1 || (k.Arrive != nil) != (k.Group == Connect) {
+		panic("faults: " + k.Name + ": exactly one of Here, New and, for a connect fault, Arrive")
 	}
 	if k.Name == "" || k.Summary == "" || k.Client == "" || k.Group == "" || len(k.Examples) == 0 {
 		panic("faults: " + k.Name + ": name, summary, client, group and an example are needed")
 	}
 	register(s)
 	return struct{}{}
+}
+
+func given(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func register(s *spec) {

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ type Plan struct {
 	stream  [2][]*part // by direction: from session open, or at once
 	message [2][]*part // by direction: from the next message on
 	armed   map[*state][]*part
+	connect []*part // when a session is made
 }
 
 // Compiled is a rule of a plan.
@@ -130,6 +132,11 @@ func (c *Compiled) Fault() string { return c.Rule.Fault }
 
 // Seed is the box's seed, from which every draw comes.
 func (p *Plan) Seed() uint64 { return p.seed }
+
+// Closed says that the route's listening socket is to be closed.
+func (p *Plan) Closed() bool {
+	return slices.ContainsFunc(p.connect, func(x *part) bool { return x.prep.door == DoorClosed })
+}
 
 // Rules are the plan's rules in their order, disarmed ones included.
 func (p *Plan) Rules() []*Compiled { return p.rules }
@@ -244,6 +251,10 @@ func carried(prev *Plan, c *Compiled) *state {
 func (p *Plan) place(part *part) {
 	prep, m := part.prep, part.rule.match
 	p.armed[part.rule.state] = append(p.armed[part.rule.state], part)
+	if prep.kind.group == Connect {
+		p.connect = append(p.connect, part)
+		return
+	}
 	by := &p.stream
 	if prep.kind.http || !prep.at.IsStream() || m.HTTPKeys() {
 		by = &p.message

@@ -87,10 +87,36 @@ func (r Rule) resolve(field string) (*prepared, Match, Gate, *Error) {
 	if err := gate.check(join(field, "gate")); err != nil {
 		return fail(err)
 	}
+	if s.group == Connect {
+		if err := forArrivals(s.name, prep.door, match, m, gate); err != nil {
+			err.Field = join(field, err.Field)
+			return fail(err)
+		}
+	}
 	if _, up := m.Directions(); m.NeedsStatus() && (up || s.both) {
 		return fail(Errorf(Invalid, join(field, "match.status"), "can never be known while the request is held: it is for rules on responses (direction downstream)"))
 	}
 	return prep, match, gate, nil
+}
+
+// forArrivals says what of a match and gate can never be known when a session is
+// made, or by a listening socket.
+func forArrivals(kind string, door Door, match Match, m *Matcher, gate Gate) *Error {
+	switch key := m.HTTPKey(); {
+	case key != "":
+		return Errorf(Invalid, "match."+key, "%s acts before anything was said: it can match session and client only", kind)
+	case gate.HTTPKey():
+		return Errorf(Invalid, "gate.key", "%s acts before anything was said: expected client, got %q", kind, gate.Key)
+	case door == DoorOpen:
+		return nil
+	case gate != Gate{}:
+		return Errorf(Invalid, "gate", "the listening socket does this to everyone: it has no gate")
+	case match.Session != "":
+		return Errorf(Invalid, "match.session", "there is no session yet")
+	case door == DoorClosed && match.Client != "":
+		return Errorf(Invalid, "match.client", "the listening socket is closed to everyone: drop can match a client")
+	}
+	return nil
 }
 
 // filters decodes the preset's match and gate. They are written by us: a mistake

@@ -93,7 +93,12 @@ func (e *Engine) swap(p *Plan) {
 		}
 		return true
 	})
-	e.install()
+	if e.door.waits {
+		e.knock()
+	}
+	if !e.door.refused {
+		e.install()
+	}
 	for d := range e.lanes {
 		e.lanes[d].afresh()
 	}

@@ -149,8 +149,16 @@ func (d *draft) changed() bool {
 // swap has every session of the routes stepped to the plan in force. It posts at
 // once, so that the order of changes is the order of letters; the wait is the
 // caller's, to be made without the mutex.
+//
+// A socket that was closed is gone for the system only when its loop waits the
+// next time: where a listener closes, one more letter is waited for.
 func (b *Box) swap(routes ...*route) (wait func() int64) {
-	return b.everywhere(func(l *loop) (n int64) {
+	all := b.everywhere(func(l *loop) (n int64) {
+		for _, ln := range l.listeners {
+			if slices.Contains(routes, ln.route) {
+				ln.follow(l)
+			}
+		}
 		for i := len(l.sessions) - 1; i >= 0; i-- { // from behind: a session that ends takes the last one's place
 			if s := l.sessions[i]; slices.Contains(routes, s.r) {
 				n++
@@ -159,6 +167,14 @@ func (b *Box) swap(routes ...*route) (wait func() int64) {
 		}
 		return n
 	})
+	if !slices.ContainsFunc(routes, func(r *route) bool { return r.force.Load().plan.Closed() }) {
+		return all
+	}
+	return func() int64 {
+		n := all()
+		b.everywhere(func(*loop) int64 { return 0 })()
+		return n
+	}
 }
 
 // everywhere has f called on every loop; wait gives the sum of what it said.

@@ -1,6 +1,7 @@
 package middlebox
 
 import (
+	"slices"
 	"net/netip"
 	"time"
 
@@ -17,6 +18,7 @@ type listener struct {
 	addr  netip.AddrPort // as it was bound
 	route *route         // the loop's
 	full  bool           // the last accept found no descriptor
+	shut  bool           // a rule keeps it closed
 }
 
 const (
@@ -41,25 +43,73 @@ func (l *loop) listen(at netip.AddrPort) (*listener, error) {
 // serve begins to accept for r, or goes on with it for another.
 func (ln *listener) serve(l *loop, r *route) {
 	ln.route = r
-	l.own(ln.sock, ln)
-	l.enqueue(&ln.task) // the edge may have come before there was an owner
+	if !slices.Contains(l.listeners, ln) {
+		l.listeners = append(l.listeners, ln)
+	}
+	if ln.sock != sys.None {
+		l.own(ln.sock, ln)
+		l.enqueue(&ln.task) // the edge may have come before there was an owner
+	}
+	ln.follow(l)
+}
+
+// follow does what the route's plan wants of its listening socket. Closed, the
+// kernel answers for it, and resets what it had not accepted yet; it listens
+// again at the same address when no rule keeps it closed any more.
+func (ln *listener) follow(l *loop) {
+	closed := ln.route.force.Load().plan.Closed()
+	switch {
+	case closed && !ln.shut:
+		ln.shut = true
+		ln.stop(l)
+	case !closed && ln.shut:
+		ln.reopen(l)
+	}
+}
+
+// reopen listens again. Another process may have taken the port meanwhile: then it
+// tries until it has it back.
+func (ln *listener) reopen(l *loop) {
+	sock, _, err := l.k.Listen(ln.addr)
+	if err != nil {
+		if !ln.full {
+			ln.full = true
+			l.box.log.Warn().Str("route", ln.route.name).Err(err).Msg("cannot listen again yet")
+			l.box.journal.emit(Event{Type: "session.failed", Route: ln.route.name, Data: FailedData{
+				Upstream: ln.route.conf.Load().Upstream, Error: "cannot listen again yet: " + err.Error()}})
+		}
+		l.alarms.set(&ln.task, l.now.Add(acceptRetry))
+		return
+	}
+	ln.sock, ln.shut, ln.full = sock, false, false
+	l.own(sock, ln)
+	l.enqueue(&ln.task)
+}
+
+// stop closes the socket.
+func (ln *listener) stop(l *loop) {
+	l.alarms.set(&ln.task, time.Time{})
+	if ln.sock != sys.None {
+		l.own(ln.sock, nil)
+		l.k.Close(ln.sock)
+		ln.sock = sys.None
+	}
 }
 
 // close stops listening. Sessions go on.
 func (ln *listener) close(l *loop) {
-	if ln.sock == sys.None {
-		return
-	}
-	l.alarms.set(&ln.task, time.Time{})
-	l.own(ln.sock, nil)
-	l.k.Close(ln.sock)
-	ln.sock = sys.None
+	ln.stop(l)
+	ln.shut = false
+	l.listeners = slices.DeleteFunc(l.listeners, func(x *listener) bool { return x == ln })
 }
 
 func (ln *listener) ready(l *loop, _ sys.Ready) { l.enqueue(&ln.task) }
 
 // run accepts what waits.
 func (ln *listener) run(l *loop) {
+	if ln.shut {
+		ln.follow(l)
+	}
 	for range acceptBatch {
 		if ln.sock == sys.None {
 			return
@@ -104,6 +154,7 @@ func (l *loop) admit(r *route, sock sys.Socket, peer netip.AddrPort) {
 	}
 	r.live.Add(1)
 	r.total.Add(1)
+	r.crowd.enter(num, peer.Addr().Unmap())
 	b.next++
 	to := b.loops[b.next%len(b.loops)]
 	if to == l {
@@ -118,6 +169,7 @@ func (l *loop) admit(r *route, sock sys.Socket, peer netip.AddrPort) {
 	if !took { // the box is closing
 		l.k.Reset(sock)
 		r.live.Add(-1)
+		r.crowd.leave(num)
 		b.live.Add(-1)
 	}
 }

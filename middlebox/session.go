@@ -70,7 +70,7 @@ func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) 
 	defer s.guard()
 	s.eng = faults.NewEngine(l.now, faults.Options{
 		Route: r.name, Session: num, Client: peer, Protocol: s.conf.protocol, Plan: s.plan,
-		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError,
+		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError, Census: s,
 	})
 	s.emit("session.opened", s.item())
 	s.step(faults.Input{Kind: faults.InOpen})
@@ -332,6 +332,7 @@ func (s *session) end() {
 	s.r.held.Add(-s.held)
 	l.box.held.Add(-s.held)
 	s.r.live.Add(-1)
+	s.r.crowd.leave(s.num)
 	l.box.live.Add(-1)
 	last := l.sessions[len(l.sessions)-1]
 	l.sessions[s.index], last.index = last, s.index
