@@ -81,6 +81,7 @@ const (
 	OpDesert           // FIN to that leg once all before it is acknowledged, then closed with its input unread: RST
 	OpReset            // RST to that leg once all bytes before it are acknowledged (bounded)
 	OpAbort            // the leg is dead already (its peer reset it) or must go at once: RST without waiting
+	OpFilter           // lose segments of the peer of that leg: Filter
 	OpNote             // tell the journal: Note
 )
 
@@ -92,6 +93,7 @@ type Action struct {
 	Data   []byte         // valid until the next Step
 	Target string
 	Note   *Note
+	Filter Filter
 	// Apart, if not 0: Data is to leave in a write and a TCP segment of its own,
 	// joined only to what has the same number.
 	Apart uint64
@@ -263,6 +265,7 @@ func (e *Engine) finish() []Action {
 		e.lanes[d].hold.own()
 	}
 	e.q.settle()
+	e.refilter()
 	for i := range e.notes {
 		e.actions = append(e.actions, Action{Op: OpNote, Dir: e.notes[i].Dir, Note: &e.notes[i]})
 	}
@@ -282,7 +285,7 @@ func (e *Engine) Deadline() time.Time {
 	}
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if !l.waits() && !l.halted {
+		if !l.waits() && !l.halted && l.gag == nil {
 			sooner(l.out.next())
 		}
 		if len(l.hold.segs) > 0 {
@@ -304,7 +307,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	switch {
 	case l.mute:
 		return Demand{Mode: Read}
-	case !e.dialed, l.halted, l.out.stalled(), l.out.held >= e.o.Held:
+	case !e.dialed, l.halted, l.gag != nil, l.out.stalled(), l.out.held >= e.o.Held:
 		return Demand{Mode: Hold}
 	}
 	for _, s := range l.opposite().chain {

@@ -78,12 +78,14 @@ type Hanger interface{ Hangup(w *Writer) }
 // `min`, `max` where they apply; a field named At of type Position gives the
 // kind a place, and its scope follows from it.
 type Kind[P any] struct {
-	Name     string
-	Summary  string // one sentence: what goes over the wire
-	Client   string // one sentence: what a client sees
-	Group    Group
-	HTTP     bool // needs an http session whatever the position
-	Both     bool // one stage sees both directions, from the next request on
+	Name    string
+	Summary string // one sentence: what goes over the wire
+	Client  string // one sentence: what a client sees
+	Group   Group
+	HTTP    bool // needs an http session whatever the position
+	Both    bool // one stage sees both directions, from the next request on
+	// Nearest is the fault that does nearly the same where the right to filter packets is missing.
+	Nearest  string
 	Defaults P
 	Check    func(p P) *Error // what the tags cannot say; may be nil
 	Grain    func(p P) Grain  // nil: what the position needs
@@ -131,6 +133,7 @@ type spec struct {
 	name, summary, client string
 	group                 Group
 	http, both            bool
+	nearest               string
 	params                []Param
 	presets               []Preset
 	examples              []Example
@@ -141,16 +144,17 @@ type spec struct {
 
 // prepared is a kind with parameter values: what a plan needs of it.
 type prepared struct {
-	kind   *spec
-	at     Position // zero: no place
-	placed bool     // has an At parameter
-	grain  Grain
-	here   func(w *Writer)
-	new    func() Stage
-	arrive func(a *Arrival)
-	door   Door
-	memory func() any
-	values map[string]any // every parameter, canonical text or number
+	kind     *spec
+	at       Position // zero: no place
+	placed   bool     // has an At parameter
+	grain    Grain
+	here     func(w *Writer)
+	new      func() Stage
+	arrive   func(a *Arrival)
+	door     Door
+	optional bool // left out where the right it needs is missing
+	memory   func() any
+	values   map[string]any // every parameter, canonical text or number
 }
 
 var kinds = map[string]*spec{}
@@ -160,7 +164,7 @@ var presetOf = map[string]*spec{}
 // Declare registers a kind. It panics at start-up on a missing help text, a
 // duplicate name or a default that does not pass its own checks.
 func Declare[P any](k Kind[P]) struct{} {
-	s := &spec{name: k.Name, summary: k.Summary, client: k.Client, group: k.Group, http: k.HTTP, both: k.Both,
+	s := &spec{name: k.Name, summary: k.Summary, client: k.Client, group: k.Group, http: k.HTTP, both: k.Both, nearest: k.Nearest,
 		presets: k.Presets, examples: k.Examples, words: k.Words}
 	s.params = describe(k.Name, k.Defaults)
 	s.prepare = func(params map[string]any, field string) (*prepared, *Error) {

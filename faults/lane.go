@@ -21,18 +21,20 @@ type lane struct {
 	hold  hold
 	ex    *Exchange // of the message in progress; nil outside any, and for answers nobody asked for
 
-	off    int64 // bytes of the stream that entered the chain
-	body   int64 // body bytes of the message that entered the chain
-	said   int64 // bytes said to the receiver, inserted ones included
-	mute   bool  // an ending was said or the receiver is gone: what still comes is dropped
-	eof    bool  // the sender's FIN was read: there is nothing more to damage
-	closed bool  // the ending, or FIN, was handed to the receiver's leg
-	op     Op    // which; a stronger one may follow
-	ending bool  // a rule is cutting it just now
-	drain  bool  // mute, and the sender is closed once its message is complete
-	halted bool  // an operator stalled it
-	told   bool  // that it is opaque
-	final  bool  // the response in progress is a final one
+	off    int64  // bytes of the stream that entered the chain
+	body   int64  // body bytes of the message that entered the chain
+	said   int64  // bytes said to the receiver, inserted ones included
+	mute   bool   // an ending was said or the receiver is gone: what still comes is dropped
+	eof    bool   // the sender's FIN was read: there is nothing more to damage
+	closed bool   // the ending, or FIN, was handed to the receiver's leg
+	op     Op     // which; a stronger one may follow
+	ending bool   // a rule is cutting it just now
+	drain  bool   // mute, and the sender is closed once its message is complete
+	halted bool   // an operator stalled it
+	gag    *bond  // a rule lets nothing out
+	filter Filter // as its leg was told
+	told   bool   // that it is opaque
+	final  bool   // the response in progress is a final one
 }
 
 // term is the end of a direction on its way through the chain.
@@ -198,6 +200,8 @@ func (l *lane) sayBytes(e entry, s wire.Segment) {
 func (l *lane) passes(e *entry) bool {
 	if l.halted {
 		e.at, e.by = Never, &l.e.operator
+	} else if l.gag != nil && !e.at.Equal(Never) {
+		e.at, e.by = Never, l.gag
 	}
 	return l.out.empty() && !e.at.After(l.e.now) && !l.waits()
 }

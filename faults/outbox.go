@@ -32,8 +32,9 @@ type entry struct {
 // bond ties waiting entries to what made them wait: a rule at work on this
 // session, or the operator. When it goes, what it held goes out in order.
 type bond struct {
-	state *state
-	own   map[int]any // by part: what its stages of this session share
+	state  *state
+	own    map[int]any // by part: what its stages of this session share
+	filter [2]Filter   // what it filters of each leg, by the direction that flows to it
 }
 
 func (o *outbox) empty() bool { return o.head == len(o.entries) }

@@ -28,11 +28,12 @@ type Plan struct {
 
 // Compiled is a rule of a plan.
 type Compiled struct {
-	Rule  Rule // with its fault's own name; Armed as it is in this plan
-	match *matcher
-	state *state
-	parts []*part
-	key   identity
+	Rule   Rule // with its fault's own name; Armed as it is in this plan
+	match  *matcher
+	state  *state
+	parts  []*part
+	key    identity
+	client string // of its match
 }
 
 // part is one kind at work for a rule. A rule has one, or one for each protocol
@@ -219,7 +220,7 @@ func (p *Plan) compile(r Rule, field string) (*Compiled, *Error) {
 		if http && p.protocol == TCP {
 			return nil, Errorf(Invalid, join(field, "fault"), "%s needs an http route; %q is tcp", r.Fault, p.route)
 		}
-		c.match = m
+		c.match, c.client = m, match.Client
 		c.parts = append(c.parts, &part{rule: c, prep: prep, only: form.only, k: len(c.parts)})
 		c.key.Match, c.key.Gate = match, gate
 		c.key.Values = append(c.key.Values, prep.values)

@@ -19,6 +19,7 @@ var _ = Declare(Kind[refuse]{
 	Summary:  "the client is turned away, upstream is never dialled",
 	Client:   "RST, FIN or silence after connecting; or ECONNREFUSED; or a connect time-out",
 	Group:    Connect,
+	Nearest:  "refuse closed",
 	Defaults: refuse{How: "rst"},
 	Words:    []string{"down", "connection_refused", "reject", "disable", "blackout"},
 	Door: func(p refuse) Door {

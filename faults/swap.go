@@ -88,6 +88,7 @@ func (e *Engine) swap(p *Plan) {
 		if p.armed[b.state] != nil {
 			return false
 		}
+		e.ungag(b)
 		for d := range e.lanes {
 			e.lanes[d].out.free(b, e.now)
 		}

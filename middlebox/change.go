@@ -3,6 +3,7 @@ package middlebox
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,9 @@ func (b *Box) draft(r *route, conf *settings, rules []wanted, c Change) (*draft,
 	if err != nil {
 		return nil, err
 	}
+	if err := b.mayFilter(plan); err != nil {
+		return nil, err
+	}
 	d := &draft{r: r, conf: conf, next: &inForce{plan: plan}, sender: c}
 	for i, compiled := range plan.Rules() {
 		e := rules[i].entry
@@ -71,6 +75,16 @@ func (b *Box) draft(r *route, conf *settings, rules []wanted, c Change) (*draft,
 		}
 	}
 	return d, nil
+}
+
+// mayFilter refuses to arm what needs a right that this process has not.
+func (b *Box) mayFilter(p *faults.Plan) error {
+	for i, c := range p.Rules() {
+		if nearest, yes := c.NeedsPackets(); yes && c.Rule.Armed && b.packets != nil {
+			return faults.Errorf(faults.Unsupported, "rules["+strconv.Itoa(i)+"].fault", "%s %v; without it the nearest is %s", c.Rule.Fault, b.packets, nearest)
+		}
+	}
+	return nil
 }
 
 // markOf says what became of a rule.

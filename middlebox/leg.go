@@ -35,6 +35,7 @@ type leg struct {
 	unread int  // how many unread bytes it was told of
 	shut   bool // our FIN is out
 	gone   bool // ended: how is in ended
+	mute   bool // nothing is written: its peer is behind a pulled cable
 
 	pend []byte    // what the peer did not take
 	at   int       // pend before it is out
@@ -96,7 +97,7 @@ func (g *leg) send(b []byte, apart uint64) {
 	if g.gone || g.broken || g.shut || len(b) == 0 {
 		return
 	}
-	if g.up && g.pending() == 0 && g.flags&sys.Out != 0 {
+	if g.up && g.pending() == 0 && g.flags&sys.Out != 0 && !g.mute {
 		b = b[g.write(b, apart != 0):]
 		if g.broken || len(b) == 0 {
 			return
@@ -109,6 +110,18 @@ func (g *leg) send(b []byte, apart uint64) {
 		g.mark(len(b), apart)
 	}
 	g.pend = append(g.pend, b...)
+}
+
+// filter makes the kernel lose segments of the peer. That it may was asked when
+// the rule was armed.
+func (g *leg) filter(f faults.Filter) {
+	if g.gone || g.sock == sys.None {
+		return
+	}
+	g.mute = f.All
+	if err := g.s.l.k.Filter(g.sock, sys.Filter{All: f.All, Fin: f.Fin, Loss: f.Loss}); err != nil {
+		g.s.l.box.log.Warn().Str("session", g.s.id).Err(err).Msg("no packet filter")
+	}
 }
 
 // mark notes that the next n bytes to be pending leave apart.
@@ -142,7 +155,7 @@ func (g *leg) write(b []byte, apart bool) int {
 
 // flush writes what waits, as far as the peer takes it.
 func (g *leg) flush() {
-	for g.up && g.pending() > 0 && g.flags&sys.Out != 0 && !g.broken {
+	for g.up && g.pending() > 0 && g.flags&sys.Out != 0 && !g.broken && !g.mute {
 		to, apart := len(g.pend), false
 		if len(g.lone) > 0 {
 			if to = g.lone[0].from; g.at >= to {
@@ -272,7 +285,7 @@ func (g *leg) settle() {
 		case e.op == faults.OpAbort || e.op > faults.OpShut && (g.broken || !g.up && g.s.dial == nil):
 			g.over("rst")
 		case !g.up: // what a rule does to a server waits until there is one
-		case g.pending() > 0:
+		case g.pending() > 0 || g.mute && e.op < faults.OpReset:
 			g.patience(e)
 		case e.op == faults.OpShut:
 			g.tell(e)

@@ -1,10 +1,11 @@
 package middlebox
 
 import (
-	"slices"
 	"net/netip"
+	"slices"
 	"time"
 
+	"crimp/faults"
 	"crimp/middlebox/sys"
 )
 
@@ -14,11 +15,12 @@ import (
 type listener struct {
 	task
 	sock  sys.Socket
-	asked netip.AddrPort // as it was configured: port 0 stays that listener's port
-	addr  netip.AddrPort // as it was bound
-	route *route         // the loop's
-	full  bool           // the last accept found no descriptor
-	shut  bool           // a rule keeps it closed
+	asked netip.AddrPort  // as it was configured: port 0 stays that listener's port
+	addr  netip.AddrPort  // as it was bound
+	route *route          // the loop's
+	full  bool            // the last accept found no descriptor
+	shut  bool            // a rule keeps it closed
+	drops []faults.Caller // whose SYNs are lost
 }
 
 const (
@@ -57,13 +59,33 @@ func (ln *listener) serve(l *loop, r *route) {
 // kernel answers for it, and resets what it had not accepted yet; it listens
 // again at the same address when no rule keeps it closed any more.
 func (ln *listener) follow(l *loop) {
-	closed := ln.route.force.Load().plan.Closed()
+	plan := ln.route.force.Load().plan
+	closed := plan.Closed()
+	defer func() { ln.filter(l, plan.Drops()) }()
 	switch {
 	case closed && !ln.shut:
+		ln.run(l) // who is connected already is no newcomer
 		ln.shut = true
 		ln.stop(l)
 	case !closed && ln.shut:
 		ln.reopen(l)
+	}
+}
+
+// filter has the SYNs of some, or of all, lost.
+func (ln *listener) filter(l *loop, drops []faults.Caller) {
+	if ln.sock == sys.None || slices.Equal(drops, ln.drops) {
+		return
+	}
+	ln.drops = drops
+	var f sys.Filter
+	for _, c := range drops {
+		if f.From = append(f.From, sys.Caller{Prefix: c.From, Port: c.Port}); !c.From.IsValid() {
+			f.All = true
+		}
+	}
+	if err := l.k.Filter(ln.sock, f); err != nil {
+		l.box.log.Warn().Str("route", ln.route.name).Err(err).Msg("no packet filter")
 	}
 }
 
@@ -81,7 +103,7 @@ func (ln *listener) reopen(l *loop) {
 		l.alarms.set(&ln.task, l.now.Add(acceptRetry))
 		return
 	}
-	ln.sock, ln.shut, ln.full = sock, false, false
+	ln.sock, ln.shut, ln.full, ln.drops = sock, false, false, nil
 	l.own(sock, ln)
 	l.enqueue(&ln.task)
 }
@@ -107,7 +129,7 @@ func (ln *listener) ready(l *loop, _ sys.Ready) { l.enqueue(&ln.task) }
 
 // run accepts what waits.
 func (ln *listener) run(l *loop) {
-	if ln.shut {
+	if ln.shut { // it was to listen again and could not
 		ln.follow(l)
 	}
 	for range acceptBatch {
@@ -118,6 +140,9 @@ func (ln *listener) run(l *loop) {
 		switch out {
 		case sys.OK:
 			ln.full = false
+			if len(ln.drops) > 0 { // a socket that is accepted inherits the filter
+				l.k.Filter(sock, sys.Filter{})
+			}
 			l.admit(ln.route, sock, peer)
 		case sys.Full:
 			ln.rest(l)

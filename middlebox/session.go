@@ -232,6 +232,8 @@ func (s *session) perform(acts []faults.Action) {
 			s.leg[a.Dir].send(a.Data, a.Apart)
 		case faults.OpNote:
 			s.note(a.Note)
+		case faults.OpFilter:
+			s.leg[a.Dir].filter(a.Filter)
 		case faults.OpDial:
 			s.startDial(a.Target)
 		default:

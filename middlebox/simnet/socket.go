@@ -98,6 +98,9 @@ func (k *Kernel) ShutdownWrite(s sys.Socket) {
 	k.own(s).e.shutdownWrite()
 }
 
+// Filter is refused: this world has bytes, no segments.
+func (k *Kernel) Filter(sys.Socket, sys.Filter) error { return errors.New("needs a kernel") }
+
 // Unread counts what has arrived and was not read.
 func (k *Kernel) Unread(s sys.Socket) int {
 	k.n.mu.Lock()

@@ -266,6 +266,9 @@ const (
 // Unacked asks for the send buffer, which has no byte for a FIN: that is read
 // off the connection's state. A reset empties the buffer, so that nothing is
 // unacknowledged from then on.
+// Filter: there is no filter on a socket here.
+func (k *bsd) Filter(s Socket, f Filter) error { return fmt.Errorf("needs Linux") }
+
 func (k *bsd) Unread(s Socket) int {
 	n, err := unix.GetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_NREAD)
 	if err != nil {

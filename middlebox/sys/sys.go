@@ -50,6 +50,20 @@ type Event struct {
 	Ready Ready
 }
 
+// Filter is which segments vanish: those that any of its fields names.
+type Filter struct {
+	All  bool     // all
+	Fin  bool     // those with FIN
+	Loss float64  // this share, by the kernel's own draw
+	From []Caller // all of these senders'
+}
+
+// Caller is a sender: an address range, and a port unless 0.
+type Caller struct {
+	Prefix netip.Prefix
+	Port   uint16
+}
+
 // Kernel is one loop's face of the operating system.
 type Kernel interface {
 	// Now is the loop's clock: it never goes back.
@@ -108,6 +122,10 @@ type Kernel interface {
 	Unacked(s Socket) int
 	// Unread is how many bytes wait to be read (FIONREAD).
 	Unread(s Socket) int
+	// Filter makes segments that come in on a socket, a listening one too, vanish
+	// before TCP sees them; the zero Filter lets all through again. With None it
+	// says whether this process may: nil, or an error that says what it needs.
+	Filter(s Socket, f Filter) error
 	// Reset closes with RST, dropping what is still queued (SO_LINGER 0).
 	Reset(s Socket)
 	// Close closes: FIN if nothing is unread, else the kernel sends RST.
