@@ -155,6 +155,8 @@ type Options struct {
 	Held int
 	// OnDialError is "rst", "fin" or "502".
 	OnDialError string
+	// Packets: this process may filter packets.
+	Packets bool
 	// Census counts the route's sessions; nil: this is the only one.
 	Census Census
 }
@@ -170,6 +172,7 @@ type Engine struct {
 	q        exchanges
 	bonds    []*bond
 	door     door
+	told     []*state // rules whose left-out parts were told
 	operator bond
 
 	now     time.Time // of this Step; never goes back

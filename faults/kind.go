@@ -134,6 +134,7 @@ type spec struct {
 	group                 Group
 	http, both            bool
 	nearest               string
+	composite             *Composite // nil: a kind
 	params                []Param
 	presets               []Preset
 	examples              []Example
@@ -144,17 +145,20 @@ type spec struct {
 
 // prepared is a kind with parameter values: what a plan needs of it.
 type prepared struct {
-	kind     *spec
-	at       Position // zero: no place
-	placed   bool     // has an At parameter
-	grain    Grain
-	here     func(w *Writer)
-	new      func() Stage
-	arrive   func(a *Arrival)
-	door     Door
-	optional bool // left out where the right it needs is missing
-	memory   func() any
-	values   map[string]any // every parameter, canonical text or number
+	kind   *spec
+	at     Position // zero: no place
+	placed bool     // has an At parameter
+	grain  Grain
+	here   func(w *Writer)
+	new    func() Stage
+	arrive func(a *Arrival)
+	door   Door
+	// Of a composite, the kinds it is made of; of such a part, whether it is left out
+	// without the right to filter packets, or with it.
+	parts             []*prepared
+	optional, without bool
+	memory            func() any
+	values            map[string]any // every parameter, canonical text or number
 }
 
 var kinds = map[string]*spec{}

@@ -71,7 +71,7 @@ func (e *Engine) ungag(b *bond) {
 // PacketKinds are the names of the faults that need the right to filter packets.
 func PacketKinds() (names []string) {
 	for _, s := range allKinds() {
-		if s.group == Packet {
+		if s.group == Packet && s.composite == nil {
 			names = append(names, s.name)
 		}
 	}

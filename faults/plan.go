@@ -213,7 +213,7 @@ func (p *Plan) compile(r Rule, field string) (*Compiled, *Error) {
 		if err != nil {
 			return nil, err
 		}
-		http := needsHTTP(prep, m) || gate.HTTPKey()
+		http := gate.HTTPKey() || slices.ContainsFunc(prep.each(), func(p *prepared) bool { return needsHTTP(p, m) })
 		if http && form.only == TCP {
 			continue // as it is given, the rule is for the http sessions of this route only
 		}
@@ -221,7 +221,9 @@ func (p *Plan) compile(r Rule, field string) (*Compiled, *Error) {
 			return nil, Errorf(Invalid, join(field, "fault"), "%s needs an http route; %q is tcp", r.Fault, p.route)
 		}
 		c.match, c.client = m, match.Client
-		c.parts = append(c.parts, &part{rule: c, prep: prep, only: form.only, k: len(c.parts)})
+		for _, p := range prep.each() {
+			c.parts = append(c.parts, &part{rule: c, prep: p, only: form.only, k: len(c.parts)})
+		}
 		c.key.Match, c.key.Gate = match, gate
 		c.key.Values = append(c.key.Values, prep.values)
 		c.key.Kind = prep.kind.name

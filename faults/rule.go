@@ -76,6 +76,9 @@ func (r Rule) resolve(field string) (*prepared, Match, Gate, *Error) {
 		under, underGate := p.filters()
 		params, match, gate = laidUnder(p.Params, params), under.With(match), underGate.With(gate)
 	}
+	if s.composite != nil {
+		match = (&Preset{Name: s.name, Match: s.composite.Match}).matched(match)
+	}
 	prep, err := s.prepare(params, join(field, "params"))
 	if err != nil {
 		return fail(err)
@@ -87,8 +90,11 @@ func (r Rule) resolve(field string) (*prepared, Match, Gate, *Error) {
 	if err := gate.check(join(field, "gate")); err != nil {
 		return fail(err)
 	}
-	if s.group == Connect {
-		if err := forArrivals(s.name, prep.door, match, m, gate); err != nil {
+	for _, p := range prep.each() {
+		if p.kind.group != Connect {
+			continue
+		}
+		if err := forArrivals(s.name, p.door, match, m, gate); err != nil {
 			err.Field = join(field, err.Field)
 			return fail(err)
 		}
@@ -97,6 +103,12 @@ func (r Rule) resolve(field string) (*prepared, Match, Gate, *Error) {
 		return fail(Errorf(Invalid, join(field, "match.status"), "can never be known while the request is held: it is for rules on responses (direction downstream)"))
 	}
 	return prep, match, gate, nil
+}
+
+// matched is the preset's match with a rule's own laid over it.
+func (p *Preset) matched(own Match) Match {
+	under, _ := p.filters()
+	return under.With(own)
 }
 
 // forArrivals says what of a match and gate can never be known when a session is
@@ -179,6 +191,15 @@ func (r Rule) Describe() string {
 // does, where, then the rest, and how it ends. What it does and how it ends are
 // said even if that is the default.
 func (p *prepared) describe() string {
+	if p.parts != nil {
+		var parts []string
+		for _, part := range p.parts {
+			if !part.without {
+				parts = append(parts, part.describe())
+			}
+		}
+		return strings.Join(parts, " + ")
+	}
 	var does, where, rest, ends []string
 	for _, param := range p.kind.params {
 		text := fmt.Sprint(p.values[param.Name])

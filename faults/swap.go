@@ -15,7 +15,7 @@ func (e *Engine) install() {
 	for d := range e.lanes {
 		l := &e.lanes[d]
 		for _, p := range e.plan.stream[d] {
-			if p.only != Auto && p.only != e.protocol || l.has(p) {
+			if !e.allows(p) || l.has(p) {
 				continue
 			}
 			if answer, key := p.rule.match.Session(e.facts(nil, 0)); answer == No {
@@ -25,6 +25,7 @@ func (e *Engine) install() {
 			l.newSlot(p, false).open()
 		}
 	}
+	e.tellWithout()
 }
 
 // has says that a part is at work on the lane.

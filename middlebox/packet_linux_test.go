@@ -2,6 +2,7 @@ package middlebox
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"slices"
@@ -31,7 +32,8 @@ func TestPacketRight(t *testing.T) {
 		}
 		return
 	}
-	if code(err) != faults.Unsupported || !strings.HasPrefix(err.Error(), "black_hole needs CAP_NET_ADMIN: run as root or setcap") {
+	var e *faults.Error
+	if !errors.As(err, &e) || e.Code != faults.Unsupported || !strings.HasPrefix(e.Message, "black_hole needs CAP_NET_ADMIN: run as root or setcap") {
 		t.Errorf("%q", err)
 	}
 }

@@ -70,7 +70,7 @@ func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) 
 	defer s.guard()
 	s.eng = faults.NewEngine(l.now, faults.Options{
 		Route: r.name, Session: num, Client: peer, Protocol: s.conf.protocol, Plan: s.plan,
-		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError, Census: s,
+		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError, Census: s, Packets: s.l.box.packets == nil,
 	})
 	s.emit("session.opened", s.item())
 	s.step(faults.Input{Kind: faults.InOpen})

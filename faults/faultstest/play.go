@@ -78,7 +78,7 @@ func (p *player) play(script string) error {
 		return err
 	}
 	p.e = faults.NewEngine(p.now, faults.Options{Route: "web", Session: 1, Protocol: faults.HTTP, Plan: plan,
-		Client: netip.MustParseAddrPort("127.0.0.1:50000"), Census: p})
+		Client: netip.MustParseAddrPort("127.0.0.1:50000"), Census: p, Packets: true})
 	for len(lines) > 0 && strings.HasPrefix(lines[0], "sessions ") { // were there before
 		p.others, _ = strconv.Atoi(lines[0][9:])
 		lines = lines[1:]
