@@ -108,6 +108,7 @@ func (s *spec) presetEntry(p *Preset) Fault {
 		f.Client = p.Client
 	}
 	f.Is = Rule{Fault: p.Name}.Describe()
+	f.HTTP = p.needsHTTP(s)
 	f.Examples = shown(p.Examples)
 	match, gate := p.filters()
 	if p.Match != "" {
@@ -124,6 +125,18 @@ func (s *spec) presetEntry(p *Preset) Fault {
 	}
 	f.Params, f.Defaults = schema(f.List), defaultsOf(f.List)
 	return f
+}
+
+// needsHTTP says that the preset as it stands cannot work on a tcp route.
+func (p *Preset) needsHTTP(s *spec) bool {
+	under := p.Params
+	if p.TCP != "" {
+		under = p.TCP
+	}
+	prep, err := s.prepare(laidUnder(under, nil), "params")
+	match, _ := p.filters()
+	m, bad := match.compile("match")
+	return err == nil && bad == nil && needsHTTP(prep, m)
 }
 
 func shown(examples []Example) []FaultExample {

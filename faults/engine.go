@@ -173,7 +173,6 @@ type Engine struct {
 	bonds    []*bond
 	door     door
 	told     []*state // rules whose left-out parts were told
-	operator bond
 
 	now     time.Time // of this Step; never goes back
 	opened  time.Time
@@ -279,7 +278,7 @@ func (e *Engine) finish() []Action {
 func (e *Engine) Deadline() time.Time {
 	var first time.Time
 	sooner := func(t time.Time) {
-		if !t.IsZero() && !t.Equal(Never) && (first.IsZero() || t.Before(first)) {
+		if !t.IsZero() && !isNever(t) && (first.IsZero() || t.Before(first)) {
 			first = t
 		}
 	}
@@ -321,7 +320,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	n, most := int64(math.MaxInt64), int64(math.MaxInt64)
 	for _, s := range l.chain {
 		ration, _ := s.ration(e.now)
-		if s.w.cursor.Equal(Never) || ration == 0 {
+		if !s.w.line && isNever(s.w.cursor) || ration == 0 {
 			return Demand{Mode: Hold, Tell: s.curious()}
 		}
 		n, most = min(n, s.blind(l.off)), min(most, ration)

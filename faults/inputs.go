@@ -83,7 +83,7 @@ func (e *Engine) eof(d wire.Direction) {
 func (e *Engine) reset(d wire.Direction) {
 	l, back := &e.lanes[d], e.lanes[d].opposite()
 	back.out.drop(e.now)
-	back.mute, back.halted = true, false
+	back.mute, back.halted, back.gag = true, false, nil
 	back.hold = hold{}
 	if !back.closed {
 		back.closed, back.op = true, OpAbort
@@ -141,6 +141,8 @@ const badGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nCont
 func (e *Engine) dialFailed() {
 	down, up := &e.lanes[wire.Downstream], &e.lanes[wire.Upstream]
 	down.mute, up.mute, up.closed = true, true, true
+	up.out.drop(e.now) // what fired towards the server is told
+	up.halted, up.gag = false, nil
 	op := OpReset
 	switch e.o.OnDialError {
 	case "fin":
@@ -166,7 +168,6 @@ func (e *Engine) command(a Act, side Side) {
 			l.halted = true
 		case ActResume:
 			l.halted = false
-			l.out.free(&e.operator, e.now)
 		case ActFin:
 			l.mute = true
 			l.cutOff(OpShut)
@@ -187,7 +188,7 @@ func (e *Engine) command(a Act, side Side) {
 
 // cutOff drops what was not let out and ends the leg now.
 func (l *lane) cutOff(op Op) {
-	l.halted = false
+	l.halted, l.gag = false, nil
 	l.out.drop(l.e.now)
 	l.releaseDue()
 	l.close(op, nil)

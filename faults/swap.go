@@ -91,7 +91,7 @@ func (e *Engine) swap(p *Plan) {
 		}
 		e.ungag(b)
 		for d := range e.lanes {
-			e.lanes[d].out.free(b, e.now)
+			e.lanes[d].free(b)
 		}
 		return true
 	})

@@ -13,10 +13,10 @@ import (
 //
 // Three rules keep what it does true to the wire:
 //
-//   - A socket's error is handed out once, to whichever call comes first. So a
-//     failed write only marks the leg broken; the reader alone reports a reset,
-//     after it has read what lay before it, and takes an end of file on a broken
-//     leg for what it is.
+//   - A failed write only marks the leg broken. The reader alone says how the
+//     peer ended, after it has read what lay before: by FIN, even if a RST came
+//     after that and met the write, or by RST (sys.Kernel.Read remembers an error
+//     that the system handed to another call).
 //   - An ending waits until everything said before it was taken by the kernel; a
 //     reset waits further until the peer has acknowledged it, because a RST
 //     throws away what is still queued.
@@ -231,11 +231,9 @@ func (g *leg) input(n int) ([]byte, sys.Outcome) {
 		}
 		return nil, sys.Again
 	case sys.EOF:
-		g.flags &^= sys.In
-		if g.broken { // the error went to the write: this is no clean end
-			return nil, sys.Reset
+		if g.eof = true; !g.dead() { // else the RST behind the FIN is told next
+			g.flags &^= sys.In
 		}
-		g.eof = true
 		return nil, sys.EOF
 	}
 	return nil, sys.Reset

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"crimp/faults"
 	"crimp/faults/wire"
 	"crimp/middlebox/simnet"
 )
@@ -156,7 +155,7 @@ func (w *world) heard(a *actor, n int) {
 	got := a.p.Got()
 	from := s.sender(dir)
 	switch {
-	case from == nil:
+	case from == nil || s.failed != "":
 		w.badGateway(s, got)
 	case s.route.wild():
 	case s.route.edited(dir):
@@ -206,7 +205,7 @@ func (w *world) notEarly(s *simSession, dir int, from, to *tap) {
 			w.delayed(s, dir, in, out, "byte", last)
 		}
 	}
-	if to.shut.step == w.step && from.eof.step > 0 && len(s.fired) == 0 {
+	if to.shut.step == w.step && from.eof.step > 0 && len(s.fired) == 0 && !s.commanded {
 		w.delayed(s, dir, from.eof, to.shut, "FIN after byte", total(from.in))
 	}
 }
@@ -296,5 +295,3 @@ func (w *world) ending(s *simSession) (*Event, *drawnRule) {
 
 // ended is how a peer's connection ended, as the peer saw it.
 func (a *actor) ended() simnet.End { return a.p.End() }
-
-func isRST(e faults.Ending) bool { return e == faults.Rst }

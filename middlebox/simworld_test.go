@@ -250,6 +250,9 @@ func (w *world) accept() {
 				continue
 			}
 			s.server = w.newActor(s, p, 0, s.talk.says[0])
+			if len(s.out.out) > 0 { // while it waited it did not read
+				s.server.waited(w.net.Now().Sub(s.out.out[0].at).Seconds())
+			}
 			w.tracef("%s: accepts", s.server)
 		}
 	}
@@ -317,9 +320,7 @@ func (w *world) advance(to time.Time) {
 	w.net.AdvanceTo(to)
 	for _, a := range w.actors {
 		if !a.gone && a.p.Buffered() > 0 {
-			if a.unread += d; a.unread > 4.9 {
-				a.lazy = true
-			}
+			a.waited(d)
 		}
 	}
 }
@@ -417,6 +418,11 @@ func (w *world) state() string {
 			down, up := s.eng.HeldBytes()
 			fmt.Fprintf(&b, "\n  session %s: held %d down %d up, pending %d and %d, demand %+v and %+v", s.id, down, up,
 				s.leg[0].pending(), s.leg[1].pending(), s.eng.Demand(0), s.eng.Demand(1))
+			for d := range s.leg {
+				g := &s.leg[d]
+				fmt.Fprintf(&b, "\n    leg to %v: socket %d, flags %b, up %v, eof %v, broken %v, shut %v, gone %v, ending %+v",
+					g.to, g.sock, g.flags, g.up, g.eof, g.broken, g.shut, g.gone, g.ending)
+			}
 		}
 		fmt.Fprintf(&b, "\n  loop: %d retirees, %d queued", l.retirees, len(l.queue)-l.head)
 	}

@@ -129,7 +129,7 @@ func TestWrongCalls(t *testing.T) {
 		{"stale revision", "rule.set", params{"route": "web", "if_rev": 999, "rule": params{"fault": "truncate", "name": "mine"}}, -32002, "if_rev", "999"},
 		{"address taken", "route.set", params{"route": params{"name": "again", "listen": b.addr, "upstream": "127.0.0.1:9"}}, 0, "", b.addr},
 		{"no upstream", "route.set", params{"route": params{"name": "x", "listen": "127.0.0.1:0"}}, -32602, "route.upstream", "HOST:PORT"},
-		{"the box itself", "route.set", params{"route": params{"name": "x", "listen": "127.0.0.1:0", "upstream": b.addr}}, -32602, "route.upstream", "own address"},
+		{"its own control port", "route.set", params{"route": params{"name": "x", "listen": "127.0.0.1:0", "upstream": strings.TrimPrefix(b.api, "http://")}}, -32602, "route.upstream", "own address"},
 		{"two rules of one name", "route.set", params{"route": params{"name": "x", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:9",
 			"rules": []params{{"fault": "truncate"}, {"fault": "truncate"}}}}, -32002, "route.rules[1].name", "truncate"},
 		{"unknown topic", "event.list", params{"type": "fault.fried"}, -32602, "type", "fault.fired"},
