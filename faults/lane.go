@@ -90,7 +90,7 @@ func (l *lane) headline(s wire.Segment) {
 	}
 	if l.dir == wire.Downstream {
 		l.final = h.Status >= 200 || h.Framing == wire.Tunnel
-		if x != nil && l.final {
+		if x != nil && l.final && !x.replied {
 			x.Status, x.Declared = h.Status, -1
 			if s.Part == wire.HeadEnd {
 				x.Declared = h.Declared

@@ -45,7 +45,7 @@ func (e *Engine) refilter() {
 		for _, b := range e.bonds {
 			f = f.with(b.filter[d])
 		}
-		if f != l.filter && !l.closed && !l.waits() {
+		if f != l.filter && !l.waits() {
 			l.filter = f
 			e.actions = append(e.actions, Action{Op: OpFilter, Dir: l.dir, Filter: f})
 		}

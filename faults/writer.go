@@ -148,6 +148,35 @@ func (w *Writer) Mine() bool { return w.slot.ex != nil && w.slot.lane.ex == w.sl
 // message in progress; it comes back with the next exchange that matches.
 func (w *Writer) Leave() { w.slot.msg, w.Back().slot.msg = true, true }
 
+// Gone is Leave for this direction alone.
+func (w *Writer) Gone() { w.slot.msg = true }
+
+// Turn says that the answers to all requests before this stage's own have been
+// read, the one that is being seen included: the next to say is its own.
+func (w *Writer) Turn() bool {
+	l := w.slot.lane
+	for _, x := range l.e.q.open {
+		if x == w.slot.ex {
+			return true
+		}
+		if !x.answered && !x.done && !(x == l.ex && w.seg.End) {
+			return false
+		}
+	}
+	return false
+}
+
+// Replied says that what was inserted is the whole answer to this stage's exchange.
+func (w *Writer) Replied(status int) {
+	x, l := w.slot.ex, w.slot.lane
+	if x == nil {
+		return
+	}
+	x.Status, x.Declared, x.answered, x.replied = status, -1, true, true
+	l.e.q.last = l.e.now
+	l.queue(entry{at: w.when(), by: w.binding(), op: opWhole, ex: x})
+}
+
 // Quiet says since when neither peer has said a byte, and whether the session is
 // at rest: no exchange is open and nothing waits to go out.
 func (w *Writer) Quiet() (since time.Time, rests bool) {

@@ -87,7 +87,7 @@ func TestPacketLoss(t *testing.T) {
 		t.Log("this process may not filter")
 		return
 	}
-	set(t, b, rule("packet_loss", map[string]any{"rate": "5%", "side": "client"}))
+	set(t, b, rule("packet_loss", map[string]any{"rate": "30%", "side": "client"}))
 	c := dial(t, b, "web")
 	if _, err := c.Write(sent); err != nil {
 		t.Fatal(err)
