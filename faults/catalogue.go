@@ -43,6 +43,10 @@ var groupOrder = map[Group]int{Connect: 0, Bytes: 1, Packet: 2, Message: 3}
 func Catalogue() []Fault {
 	var first, rest, kindsOnly []Fault
 	for _, s := range allKinds() {
+		if s.composite != nil {
+			rest = append(rest, s.entry())
+			continue
+		}
 		kindsOnly = append(kindsOnly, s.entry())
 		for i := range s.presets {
 			if f := s.presetEntry(&s.presets[i]); f.Headline {
@@ -85,8 +89,15 @@ func Lookup(name string) (Fault, *Error) {
 }
 
 func (s *spec) entry() Fault {
-	return Fault{Name: s.name, Group: string(s.group), Summary: s.summary, Client: s.client, HTTP: s.http,
+	f := Fault{Name: s.name, Group: string(s.group), Summary: s.summary, Client: s.client, HTTP: s.http,
 		Params: schema(s.params), Defaults: defaultsOf(s.params), Examples: shown(s.examples), List: s.params}
+	if c := s.composite; c != nil {
+		f.PresetOf, f.Is = &c.Parts[0].Kind, Rule{Fault: s.name}.Describe()
+		if match := (&Preset{Name: s.name, Match: c.Match}).matched(Match{}); c.Match != "" {
+			f.Match = &match
+		}
+	}
+	return f
 }
 
 func (s *spec) presetEntry(p *Preset) Fault {

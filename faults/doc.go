@@ -25,6 +25,13 @@
 // And places are found by the engine: a kind with a parameter At says only what
 // happens there (Kind.Here), in a line or two.
 //
+// Three things stand beside this way. Connect faults are asked before upstream is
+// dialled (connect.go), or act on the listening socket (Plan.Closed, Plan.Drops).
+// Packet faults put a filter on a leg's socket (packet.go). A composite preset is
+// one rule with several kinds at work (composite.go). And what a stage must know of
+// the other direction it has by Writer.Back, Deaf, Turn and Quiet; what its rule
+// shares between sessions by Kind.Memory, as bandwidth's link does (pacer.go).
+//
 // # Rules the engine keeps
 //
 //   - Within a direction nothing overtakes: once the outbox is not empty, bytes,

@@ -38,6 +38,7 @@ const (
 	InEOF                         // the sender of Dir sent FIN; everything before it was given
 	InReset                       // the sender of Dir sent RST; everything readable before it was given
 	InHangup                      // Dir is on Hold, and its sender's FIN waits unread in the kernel
+	InUnread                      // Dir is on Hold with Tell, and N bytes wait unread in the kernel
 	InSwap                        // Plan replaces the plan in force
 	InTick                        // Deadline has come
 	InCommand                     // an operator acts on this session: Act, Side
@@ -68,7 +69,7 @@ type Input struct {
 
 // Op is what a session has to do. Ops on a leg are ordered: each waits for the
 // bytes sent before it, and a stronger one replaces a weaker one that waits
-// (Shut < Finish < Close < Reset).
+// (Shut < Finish < Close < Desert < Reset).
 type Op uint8
 
 const (
@@ -77,8 +78,10 @@ const (
 	OpShut             // FIN to that leg; the other direction goes on
 	OpFinish           // FIN to that leg, its input is read away until its FIN, RST or the linger limit
 	OpClose            // as OpFinish, but closed as soon as the FIN is acknowledged: later input is answered with RST
+	OpDesert           // FIN to that leg once all before it is acknowledged, then closed with its input unread: RST
 	OpReset            // RST to that leg once all bytes before it are acknowledged (bounded)
 	OpAbort            // the leg is dead already (its peer reset it) or must go at once: RST without waiting
+	OpFilter           // lose segments of the peer of that leg: Filter
 	OpNote             // tell the journal: Note
 )
 
@@ -90,6 +93,10 @@ type Action struct {
 	Data   []byte         // valid until the next Step
 	Target string
 	Note   *Note
+	Filter Filter
+	// Apart, if not 0: Data is to leave in a write and a TCP segment of its own,
+	// joined only to what has the same number.
+	Apart uint64
 }
 
 // DemandMode is what an engine wants of a direction's source.
@@ -105,6 +112,7 @@ const (
 type Demand struct {
 	Mode DemandMode
 	N    int64
+	Tell bool // with Hold: tell InUnread when there is something
 }
 
 // NoteKind is what an engine has to tell.
@@ -147,6 +155,10 @@ type Options struct {
 	Held int
 	// OnDialError is "rst", "fin" or "502".
 	OnDialError string
+	// Packets: this process may filter packets.
+	Packets bool
+	// Census counts the route's sessions; nil: this is the only one.
+	Census Census
 }
 
 // Engine is the mind of one session: inputs in, actions out. It does no I/O,
@@ -159,6 +171,8 @@ type Engine struct {
 	lanes    [2]lane
 	q        exchanges
 	bonds    []*bond
+	door     door
+	told     []*state // rules whose left-out parts were told
 
 	now     time.Time // of this Step; never goes back
 	opened  time.Time
@@ -195,8 +209,14 @@ func (e *Engine) Step(now time.Time, in Input) []Action {
 	e.begin(now)
 	switch in.Kind {
 	case InOpen:
-		e.actions = append(e.actions, Action{Op: OpDial})
-		e.install()
+		e.door.parts = e.plan.connect
+		if e.knock(); !e.door.refused {
+			e.install()
+		}
+	case InTick:
+		if e.door.waits {
+			e.knock()
+		}
 	case InDialed:
 		e.dialed = true
 	case InDialFailed:
@@ -211,6 +231,8 @@ func (e *Engine) Step(now time.Time, in Input) []Action {
 		e.reset(in.Dir)
 	case InHangup:
 		e.hangup(in.Dir)
+	case InUnread:
+		e.unread(in.N)
 	case InSwap:
 		e.swap(in.Plan)
 	case InCommand:
@@ -245,6 +267,7 @@ func (e *Engine) finish() []Action {
 		e.lanes[d].hold.own()
 	}
 	e.q.settle()
+	e.refilter()
 	for i := range e.notes {
 		e.actions = append(e.actions, Action{Op: OpNote, Dir: e.notes[i].Dir, Note: &e.notes[i]})
 	}
@@ -259,14 +282,20 @@ func (e *Engine) Deadline() time.Time {
 			first = t
 		}
 	}
+	if e.door.waits {
+		sooner(e.door.until)
+	}
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if !l.waits() && !l.halted {
+		if !l.waits() && !l.halted && l.gag == nil {
 			sooner(l.out.next())
 		}
 		sooner(l.hold.due())
 		for _, s := range l.chain {
 			sooner(s.alarm)
+			if n, again := s.ration(e.now); n == 0 {
+				sooner(again)
+			}
 		}
 	}
 	return first
@@ -278,32 +307,39 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	switch {
 	case l.mute:
 		return Demand{Mode: Read}
-	case !e.dialed, l.halted, l.out.stalled(), l.out.held >= e.o.Held:
+	case !e.dialed, l.halted, l.gag != nil, l.out.stalled(), l.out.held >= e.o.Held:
 		return Demand{Mode: Hold}
 	}
-	n, most := int64(math.MaxInt64), int64(0)
+	for _, s := range l.opposite().chain {
+		if s.deaf {
+			return Demand{Mode: Hold, Tell: s.curious()}
+		}
+	}
+	n, most := int64(math.MaxInt64), int64(math.MaxInt64)
 	for _, s := range l.chain {
-		if !s.w.line && isNever(s.w.cursor) {
-			return Demand{Mode: Hold}
+		ration, _ := s.ration(e.now)
+		if !s.w.line && isNever(s.w.cursor) || ration == 0 {
+			return Demand{Mode: Hold, Tell: s.curious()}
 		}
 		if t, ok := s.stage.(Taker); ok && !isNever(s.w.cursor) {
 			k := t.Take(max(0, s.w.cursor.Sub(e.now)))
 			if k <= 0 {
 				return Demand{Mode: Hold}
 			}
-			if most == 0 || k < most {
-				most = k
-			}
+			ration = min(ration, k)
 		}
-		n = min(n, s.blind(l.off))
+		n, most = min(n, s.blind(l.off)), min(most, ration)
 	}
 	if e.pair != nil {
 		n = min(n, e.pair.Remaining(d))
 	}
 	if n == 0 || !l.out.empty() || l.hold.on || e.protocol == Auto {
+		if most == math.MaxInt64 {
+			most = 0
+		}
 		return Demand{Mode: Read, N: most}
 	}
-	return Demand{Mode: Splice, N: n}
+	return Demand{Mode: Splice, N: min(n, most)}
 }
 
 // HeldBytes is how many bytes wait in each direction.

@@ -39,6 +39,8 @@ var _ = Declare(Kind[inject]{
 			Params: `{"at":"end","bytes":"text:surplus!"}`},
 		{Name: "stray-response", Summary: "a second whole answer that nobody asked for", Client: "a 200 with the body `stray`, ready for its next request",
 			Params: `{"at":"end","bytes":"text:HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nstray"}`},
+		{Name: "garbage", Summary: "a KiB of random bytes instead of an answer, then FIN", Client: "bytes that are no HTTP, then FIN",
+			Params: `{"at":"start","bytes":"random:1KiB","then":"fin"}`, Words: []string{"RANDOM_DATA_THEN_CLOSE", "MALFORMED_RESPONSE_CHUNK"}},
 		{Name: "idle-408", Summary: "an idle connection gets a 408 and FIN", Client: "a 408 for a request it has not sent yet, then FIN",
 			Params: `{"at":"idle:100ms","bytes":"text:HTTP/1.1 408 Request Timeout\\r\\nConnection: close\\r\\nContent-Length: 0\\r\\n\\r\\n","then":"fin"}`},
 	},

@@ -1,6 +1,10 @@
 package faults
 
-import "crimp/faults/wire"
+import (
+	"slices"
+
+	"crimp/faults/wire"
+)
 
 // What an engine does about each input, in the order of InputKind.
 
@@ -81,7 +85,7 @@ func (e *Engine) eof(d wire.Direction) {
 func (e *Engine) reset(d wire.Direction) {
 	l, back := &e.lanes[d], e.lanes[d].opposite()
 	back.out.drop(e.now)
-	back.mute, back.halted = true, false
+	back.mute, back.halted, back.gag = true, false, nil
 	back.hold = hold{}
 	if !back.closed {
 		back.closed, back.op = true, OpAbort
@@ -99,13 +103,39 @@ func (e *Engine) reset(d wire.Direction) {
 	}
 }
 
-func (e *Engine) hangup(d wire.Direction) {
-	for _, s := range e.lanes[d].chain {
-		if h, ok := s.stage.(Hanger); ok {
-			s.w.at, s.w.by = e.now, nil
-			h.Hangup(&s.w)
+// busy says that an exchange is open.
+func (e *Engine) busy() bool {
+	return slices.ContainsFunc(e.q.open, func(x *Exchange) bool { return !x.done })
+}
+
+// eachStage calls f with every slot at work, as between bytes.
+func (e *Engine) eachStage(f func(*slot)) {
+	for d := range e.lanes {
+		l := &e.lanes[d]
+		for i := 0; i < len(l.chain); i++ {
+			l.chain[i].between()
+			f(l.chain[i])
 		}
 	}
+}
+
+// unread: bytes that a stage had left unread have come.
+func (e *Engine) unread(n int64) {
+	e.eachStage(func(s *slot) {
+		if u, ok := s.stage.(Unreader); ok && !s.w.ended {
+			u.Unread(n, &s.w)
+		}
+	})
+}
+
+// hangup is told to the stages of the direction, and to those of the other that
+// made the engine leave it unread.
+func (e *Engine) hangup(d wire.Direction) {
+	e.eachStage(func(s *slot) {
+		if h, ok := s.stage.(Hanger); ok && (s.lane.dir == d || s.deaf) {
+			h.Hangup(&s.w)
+		}
+	})
 }
 
 const badGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: 41\r\nConnection: close\r\n\r\ncrimp: the upstream cannot be connected.\n"
@@ -114,7 +144,7 @@ func (e *Engine) dialFailed() {
 	down, up := &e.lanes[wire.Downstream], &e.lanes[wire.Upstream]
 	down.mute, up.mute, up.closed = true, true, true
 	up.out.drop(e.now) // what fired towards the server is told
-	up.halted = false
+	up.halted, up.gag = false, nil
 	op := OpReset
 	switch e.o.OnDialError {
 	case "fin":
@@ -160,7 +190,7 @@ func (e *Engine) command(a Act, side Side) {
 
 // cutOff drops what was not let out and ends the leg now.
 func (l *lane) cutOff(op Op) {
-	l.halted = false
+	l.halted, l.gag = false, nil
 	l.out.drop(l.e.now)
 	l.releaseDue()
 	l.close(op, nil)

@@ -30,7 +30,7 @@ const (
 // Stage is a rule at work on one session: it sees every segment of the traffic
 // the rule is for and says with w what goes on. A stage that sends nothing
 // swallows. Optional faces: Opener, Ender, Disarmer, Finisher, Waker, Skipper,
-// Taker, Hanger.
+// Taker, Rationer, Hanger, Unreader, Rester.
 type Stage interface {
 	Segment(s wire.Segment, w *Writer)
 }
@@ -65,6 +65,21 @@ type Taker interface {
 	Take(behind time.Duration) int64
 }
 
+// Rationer says how many bytes of its direction are to be read at most; 0: none
+// before again. A stage that lets bytes go slowly is not to be given what it will
+// need seconds for: it stays with the sender, which feels it.
+type Rationer interface {
+	Ration(now time.Time) (n int64, again time.Time)
+}
+
+// Unreader is told that so many bytes wait unread in the kernel, where it made
+// the engine leave them: of its own direction by Until(Never), of the other by Deaf.
+type Unreader interface{ Unread(n int64, w *Writer) }
+
+// Rester is a Waker that, if it says so, is also woken when the last open exchange
+// is over.
+type Rester interface{ AtRest() bool }
+
 // Hanger is told that the sender hung up (FIN or RST waiting) while its bytes
 // are left unread.
 type Hanger interface{ Hangup(w *Writer) }
@@ -75,12 +90,14 @@ type Hanger interface{ Hangup(w *Writer) }
 // `min`, `max` where they apply; a field named At of type Position gives the
 // kind a place, and its scope follows from it.
 type Kind[P any] struct {
-	Name     string
-	Summary  string // one sentence: what goes over the wire
-	Client   string // one sentence: what a client sees
-	Group    Group
-	HTTP     bool // needs an http session whatever the position
-	Both     bool // one stage sees both directions, from the next request on
+	Name    string
+	Summary string // one sentence: what goes over the wire
+	Client  string // one sentence: what a client sees
+	Group   Group
+	HTTP    bool // needs an http session whatever the position
+	Both    bool // one stage sees both directions, from the next request on
+	// Nearest is the fault that does nearly the same where the right to filter packets is missing.
+	Nearest  string
 	Defaults P
 	Check    func(p P) *Error // what the tags cannot say; may be nil
 	Grain    func(p P) Grain  // nil: what the position needs
@@ -89,11 +106,18 @@ type Kind[P any] struct {
 	// however late, once the rule is gone. Nil: no. The tests over all kinds hold
 	// a kind to it.
 	Keeps func(p P) bool
-	// Exactly one of Here and New. Here is for damage that has a place: the
+	// Exactly one of Here, New and Arrive. Here is for damage that has a place: the
 	// engine finds it, asks the gate, and calls. New makes the stage of one
-	// session, direction or message.
-	Here     func(p P, w *Writer)
-	New      func(p P) Stage
+	// session, direction or message. Arrive is asked when a session is made, before
+	// its upstream is dialled; Door says what the route's listening socket does.
+	Here   func(p P, w *Writer)
+	New    func(p P) Stage
+	Arrive func(p P, a *Arrival)
+	Door   func(p P) Door
+	// Memory makes what stages of a rule share: Writer.Route has one for all
+	// sessions, as long as the rule stands unchanged, and is used by several
+	// goroutines at once; Writer.Session has one for each session. May be nil.
+	Memory   func(p P) any
 	Presets  []Preset
 	Examples []Example
 	// Words are other tools' names for it; did-you-mean knows them.
@@ -135,6 +159,8 @@ type spec struct {
 	name, summary, client string
 	group                 Group
 	http, both            bool
+	nearest               string
+	composite             *Composite // nil: a kind
 	params                []Param
 	presets               []Preset
 	examples              []Example
@@ -153,7 +179,14 @@ type prepared struct {
 	keeps  bool
 	here   func(w *Writer)
 	new    func() Stage
-	values map[string]any // every parameter, canonical text or number
+	arrive func(a *Arrival)
+	door   Door
+	// Of a composite, the kinds it is made of; of such a part, whether it is left out
+	// without the right to filter packets, or with it.
+	parts             []*prepared
+	optional, without bool
+	memory            func() any
+	values            map[string]any // every parameter, canonical text or number
 }
 
 var kinds = map[string]*spec{}
@@ -163,7 +196,7 @@ var presetOf = map[string]*spec{}
 // Declare registers a kind. It panics at start-up on a missing help text, a
 // duplicate name or a default that does not pass its own checks.
 func Declare[P any](k Kind[P]) struct{} {
-	s := &spec{name: k.Name, summary: k.Summary, client: k.Client, group: k.Group, http: k.HTTP, both: k.Both,
+	s := &spec{name: k.Name, summary: k.Summary, client: k.Client, group: k.Group, http: k.HTTP, both: k.Both, nearest: k.Nearest,
 		presets: k.Presets, examples: k.Examples, words: k.Words}
 	s.params = describe(k.Name, k.Defaults)
 	s.prepare = func(params map[string]any, field string) (*prepared, *Error) {
@@ -187,21 +220,38 @@ func Declare[P any](k Kind[P]) struct{} {
 			out.scope = k.Scope(p)
 		}
 		out.keeps = k.Keeps != nil && k.Keeps(p)
-		if k.Here != nil {
+		switch {
+		case k.Here != nil:
 			out.here = func(w *Writer) { k.Here(p, w) }
-		} else {
+		case k.Arrive != nil:
+			out.arrive = func(a *Arrival) { k.Arrive(p, a) }
+		default:
 			out.new = func() Stage { return k.New(p) }
+		}
+		if k.Door != nil {
+			out.door = k.Door(p)
+		}
+		out.memory = func() any { return nil }
+		if k.Memory != nil {
+			out.memory = func() any { return k.Memory(p) }
 		}
 		return out, nil
 	}
-	if (k.Here == nil) == (k.New == nil) {
-		panic("faults: " + k.Name + ": exactly one of Here and New")
+	if n := given(k.Here != nil) + given(k.New != nil) + given(k.Arrive != nil); n != 1 || (k.Arrive != nil) != (k.Group == Connect) {
+		panic("faults: " + k.Name + ": exactly one of Here, New and, for a connect fault, Arrive")
 	}
 	if k.Name == "" || k.Summary == "" || k.Client == "" || k.Group == "" || len(k.Examples) == 0 {
 		panic("faults: " + k.Name + ": name, summary, client, group and an example are needed")
 	}
 	register(s)
 	return struct{}{}
+}
+
+func given(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func register(s *spec) {

@@ -20,20 +20,22 @@ type lane struct {
 	hold  hold
 	ex    *Exchange // of the message in progress; nil outside any, and for answers nobody asked for
 
-	off    int64 // bytes of the stream that entered the chain
-	body   int64 // body bytes of the message that entered the chain
-	said   int64 // bytes said to the receiver, inserted ones included
-	shut   bool  // mute, its receiver got FIN, and the other direction goes on
-	mute   bool  // an ending was said or the receiver is gone: what still comes is dropped
-	eof    bool  // the sender's FIN was read: there is nothing more to damage
-	closed bool  // the ending, or FIN, was handed to the receiver's leg
-	op     Op    // which; a stronger one may follow
-	ending bool  // a rule is cutting it just now
-	drain  bool  // mute, and the sender is closed once its message is complete
-	halted bool  // an operator stalled it
-	told   bool  // that it is opaque
-	final  bool  // the response in progress is a final one
-	middle int64 // of the chunk-size line in the chain, as a place in its message
+	off    int64  // bytes of the stream that entered the chain
+	body   int64  // body bytes of the message that entered the chain
+	said   int64  // bytes said to the receiver, inserted ones included
+	shut   bool   // mute, its receiver got FIN, and the other direction goes on
+	mute   bool   // an ending was said or the receiver is gone: what still comes is dropped
+	eof    bool   // the sender's FIN was read: there is nothing more to damage
+	closed bool   // the ending, or FIN, was handed to the receiver's leg
+	op     Op     // which; a stronger one may follow
+	ending bool   // a rule is cutting it just now
+	drain  bool   // mute, and the sender is closed once its message is complete
+	halted bool   // an operator stalled it
+	gag    *bond  // a rule lets nothing out
+	filter Filter // as its leg was told
+	told   bool   // that it is opaque
+	final  bool   // the response in progress is a final one
+	middle int64  // of the chunk-size line in the chain, as a place in its message
 }
 
 // term is the end of a direction on its way through the chain.
@@ -88,7 +90,7 @@ func (l *lane) headline(s wire.Segment) {
 	}
 	if l.dir == wire.Downstream {
 		l.final = h.Status >= 200 || h.Framing == wire.Tunnel
-		if x != nil && l.final {
+		if x != nil && l.final && !x.replied {
 			x.Status, x.Declared = h.Status, -1
 			if s.Part == wire.HeadEnd {
 				x.Declared = h.Declared
@@ -162,7 +164,7 @@ func (l *lane) deliver(from *slot, s wire.Segment, at time.Time, by *late) {
 
 // say sends a segment to the receiver: at once if nothing waits, else in its turn.
 func (l *lane) say(s wire.Segment, at time.Time, by *late) {
-	e := entry{at: at, by: by, op: OpSend}
+	e := entry{at: at, by: by, op: OpSend, lone: s.Apart}
 	if s.Off >= 0 && s.Message > 0 {
 		e.ex = l.ex
 		if l.dir == wire.Downstream && !l.final {
@@ -189,7 +191,7 @@ func (l *lane) say(s wire.Segment, at time.Time, by *late) {
 func (l *lane) sayBytes(e entry, s wire.Segment) {
 	switch {
 	case l.passes(&e):
-		l.e.send(l.dir, s.Data)
+		l.e.send(l.dir, s.Data, s.Apart)
 		l.account(e, len(s.Data))
 	case s.Off < 0:
 		e.ext = s.Data
@@ -202,7 +204,7 @@ func (l *lane) sayBytes(e entry, s wire.Segment) {
 // passes says that an entry need not be queued. Under an operator's stall
 // everything is.
 func (l *lane) passes(e *entry) bool {
-	return !l.halted && l.out.empty() && !e.at.After(l.e.now) && !l.waits()
+	return !l.halted && l.gag == nil && l.out.empty() && !e.at.After(l.e.now) && !l.waits()
 }
 
 // waits says that the receiver's leg does not stand yet.
@@ -265,13 +267,13 @@ func (l *lane) finish(t term, at time.Time, by *late) {
 
 // end is Writer.End: this direction's receiver as how says, its sender as other
 // says. Both start at the same instant, each behind what was said to its leg.
-func (l *lane) end(w *Writer, how Ending, other Other, note *Note) {
+func (l *lane) end(w *Writer, how Ending, op Op, other Other, note *Note) {
 	opp := l.opposite()
 	l.ending = true
 	opp.release(true)
 	l.mute, opp.mute, l.ending = true, true, false
 	at, by := w.when(), w.binding()
-	t := term{op: how.op(), note: note}
+	t := term{op: op, note: note}
 	if note != nil {
 		for _, s := range l.chain[w.slot.i+1:] { // what others keep back goes out before the end
 			s.letGo()

@@ -14,8 +14,10 @@ type late struct {
 
 // bond ties what waits to a rule at work on this session.
 type bond struct {
-	state *state
-	alone late // the lateness that this rule alone is the reason of: the common one
+	state  *state
+	own    map[int]any // by part: what its stages of this session share
+	filter [2]Filter   // what it filters of each leg, by the direction that flows to it
+	alone  late        // the lateness that this rule alone is the reason of: the common one
 }
 
 // late is the lateness of what came to the rule's stage at was, because of under.

@@ -24,6 +24,7 @@ type entry struct {
 	op    Op
 	n     int
 	ext   []byte // bytes that stay valid by themselves (inserted ones): not copied
+	lone  uint64 // not 0: the bytes leave apart, see wire.Segment.Apart
 	ex    *Exchange
 	body  int // how many of the bytes are body of ex
 	note  *Note
@@ -68,7 +69,7 @@ func (o *outbox) put(e entry, b []byte) {
 		o.buf = append(o.buf, b...)
 		if !o.empty() {
 			last := &o.entries[len(o.entries)-1]
-			if last.op == OpSend && last.ext == nil && last.by == e.by && last.ex == e.ex && last.at.Equal(e.at) {
+			if last.op == OpSend && last.ext == nil && last.lone == e.lone && last.by == e.by && last.ex == e.ex && last.at.Equal(e.at) {
 				last.n += len(b)
 				last.body += e.body
 				return

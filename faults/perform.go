@@ -7,7 +7,7 @@ const opWhole Op = 100
 
 // releaseDue lets out what is due.
 func (l *lane) releaseDue() {
-	for !l.waits() && !l.halted {
+	for !l.waits() && !l.halted && l.gag == nil {
 		e, b, ok := l.out.pop(l.e.now)
 		if !ok {
 			return
@@ -21,7 +21,7 @@ func (l *lane) perform(e entry, b []byte) {
 	switch e.op {
 	case OpSend:
 		if len(b) > 0 { // what was to be repeated may be no more
-			l.e.send(l.dir, b)
+			l.e.send(l.dir, b, e.lone)
 		}
 		l.account(e, len(b))
 	case OpNote:
@@ -70,7 +70,7 @@ func (l *lane) close(op Op, note *Note) {
 	}
 	outcome, end := "cut", Fin
 	switch op {
-	case OpClose:
+	case OpClose, OpDesert:
 		end = Close
 	case OpReset, OpAbort:
 		outcome, end = "rst", Rst
@@ -97,14 +97,24 @@ func (e *Engine) over(x *Exchange, outcome string, end Ending) {
 		return
 	}
 	e.tellNow(Note{Kind: NoteExchangeFinished, Exchange: x, Dir: wire.Downstream, Off: e.lanes[wire.Downstream].off})
+	if !e.busy() {
+		for d := range e.lanes {
+			for _, s := range e.lanes[d].chain {
+				if r, ok := s.stage.(Rester); ok && r.AtRest() {
+					s.alarm = e.now
+				}
+			}
+		}
+	}
 }
 
 // send adds bytes to the actions: joined to the last Send where they lie behind
 // it in memory, else gathered with it, so that what leaves together is one write.
-func (e *Engine) send(d wire.Direction, b []byte) {
+// What is to leave apart is joined to its like only.
+func (e *Engine) send(d wire.Direction, b []byte, apart uint64) {
 	n := len(e.actions)
-	if n == 0 || e.actions[n-1].Op != OpSend || e.actions[n-1].Dir != d {
-		e.actions = append(e.actions, Action{Op: OpSend, Dir: d, Data: b})
+	if n == 0 || e.actions[n-1].Op != OpSend || e.actions[n-1].Dir != d || apart != e.actions[n-1].Apart {
+		e.actions = append(e.actions, Action{Op: OpSend, Dir: d, Data: b, Apart: apart})
 		e.gathered = false
 		return
 	}

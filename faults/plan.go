@@ -2,6 +2,7 @@ package faults
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -22,15 +23,17 @@ type Plan struct {
 	stream  [2][]*part // by direction: from session open, or at once
 	message [2][]*part // by direction: from the next message on
 	armed   map[*state][]*part
+	connect []*part // when a session is made
 }
 
 // Compiled is a rule of a plan.
 type Compiled struct {
-	Rule  Rule // with its fault's own name; Armed as it is in this plan
-	match *matcher
-	state *state
-	parts []*part
-	key   identity
+	Rule   Rule // with its fault's own name; Armed as it is in this plan
+	match  *matcher
+	state  *state
+	parts  []*part
+	key    identity
+	client string // of its match
 }
 
 // part is one kind at work for a rule. A rule has one, or one for each protocol
@@ -43,6 +46,7 @@ type part struct {
 	// twice says that both messages of an exchange may be hit: the gate is asked
 	// once for them.
 	twice bool
+	k     int // place among its rule's parts
 }
 
 // identity is everything by which two rules do the same.
@@ -57,6 +61,7 @@ type identity struct {
 // state is what a rule remembers over sessions and plans while it is unchanged.
 type state struct {
 	gate   *gate
+	shared []any // by part: what its stages share over all sessions
 	hits   atomic.Int64
 	spent  atomic.Bool
 	misses [missKeys]atomic.Int64
@@ -132,6 +137,11 @@ func (c *Compiled) Fault() string { return c.Rule.Fault }
 // Seed is the box's seed, from which every draw comes.
 func (p *Plan) Seed() uint64 { return p.seed }
 
+// Closed says that the route's listening socket is to be closed.
+func (p *Plan) Closed() bool {
+	return slices.ContainsFunc(p.connect, func(x *part) bool { return x.prep.door == DoorClosed })
+}
+
 // Rules are the plan's rules in their order, disarmed ones included.
 func (p *Plan) Rules() []*Compiled { return p.rules }
 
@@ -206,15 +216,17 @@ func (p *Plan) compile(r Rule, field string) (*Compiled, *Error) {
 		if err != nil {
 			return nil, err
 		}
-		http := needsHTTP(prep, m) || gate.HTTPKey()
+		http := gate.HTTPKey() || slices.ContainsFunc(prep.each(), func(p *prepared) bool { return needsHTTP(p, m) })
 		if http && form.only == TCP {
 			continue // as it is given, the rule is for the http sessions of this route only
 		}
 		if http && p.protocol == TCP {
 			return nil, Errorf(Invalid, join(field, "fault"), "%s needs an http route; %q is tcp", r.Fault, p.route)
 		}
-		c.match = m
-		c.parts = append(c.parts, &part{rule: c, prep: prep, only: form.only})
+		c.match, c.client = m, match.Client
+		for _, p := range prep.each() {
+			c.parts = append(c.parts, &part{rule: c, prep: p, only: form.only, k: len(c.parts)})
+		}
 		c.key.Match, c.key.Gate = match, gate
 		c.key.Values = append(c.key.Values, prep.values)
 		c.key.Kind = prep.kind.name
@@ -234,13 +246,21 @@ func carried(prev *Plan, c *Compiled) *state {
 			return old.state
 		}
 	}
-	return &state{gate: c.key.Gate.compile()}
+	st := &state{gate: c.key.Gate.compile()}
+	for _, p := range c.parts {
+		st.shared = append(st.shared, p.prep.memory())
+	}
+	return st
 }
 
 // place sorts an armed part to where sessions look for it.
 func (p *Plan) place(part *part) {
 	prep, m := part.prep, part.rule.match
 	p.armed[part.rule.state] = append(p.armed[part.rule.state], part)
+	if prep.kind.group == Connect {
+		p.connect = append(p.connect, part)
+		return
+	}
 	by := &p.stream
 	if prep.kind.http || !prep.at.IsStream() || m.HTTPKeys() {
 		by = &p.message

@@ -51,8 +51,8 @@ func resolved(t *testing.T, f Fault, params map[string]any) *prepared {
 func TestEveryFaultHasValidDefaults(t *testing.T) {
 	everyFault(t, func(t *testing.T, f Fault) {
 		prep := resolved(t, f, needed(f))
-		if (prep.here == nil) == (prep.new == nil) {
-			t.Error("neither or both of Here and New")
+		if prep.parts == nil && given(prep.here != nil)+given(prep.new != nil)+given(prep.arrive != nil) != 1 {
+			t.Error("none or several of Here, New and Arrive")
 		}
 	})
 }

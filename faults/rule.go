@@ -76,6 +76,9 @@ func (r Rule) resolve(field string) (*prepared, Match, Gate, *Error) {
 		under, underGate := p.filters()
 		params, match, gate = laidUnder(p.Params, params), under.With(match), underGate.With(gate)
 	}
+	if s.composite != nil {
+		match = (&Preset{Name: s.name, Match: s.composite.Match}).matched(match)
+	}
 	prep, err := s.prepare(params, join(field, "params"))
 	if err != nil {
 		return fail(err)
@@ -86,6 +89,15 @@ func (r Rule) resolve(field string) (*prepared, Match, Gate, *Error) {
 	}
 	if err := gate.check(join(field, "gate")); err != nil {
 		return fail(err)
+	}
+	for _, p := range prep.each() {
+		if p.kind.group != Connect {
+			continue
+		}
+		if err := forArrivals(s.name, p.door, match, m, gate); err != nil {
+			err.Field = join(field, err.Field)
+			return fail(err)
+		}
 	}
 	if want := prep.scope.direction(); prep.scope.Fixed && match.Direction != "" && match.Direction != want {
 		return fail(Errorf(Invalid, join(field, "match.direction"), "%s with these parameters acts %s, got %q", s.name, want, match.Direction))
@@ -118,6 +130,32 @@ func (p *prepared) directions(m *matcher, match Match) (down, up bool) {
 func (r Rule) Keeps() bool {
 	prep, _, _, err := r.resolve("")
 	return err == nil && prep.keeps
+}
+
+// matched is the preset's match with a rule's own laid over it.
+func (p *Preset) matched(own Match) Match {
+	under, _ := p.filters()
+	return under.With(own)
+}
+
+// forArrivals says what of a match and gate can never be known when a session is
+// made, or by a listening socket.
+func forArrivals(kind string, door Door, match Match, m *Matcher, gate Gate) *Error {
+	switch key := m.HTTPKey(); {
+	case key != "":
+		return Errorf(Invalid, "match."+key, "%s acts before anything was said: it can match session and client only", kind)
+	case gate.HTTPKey():
+		return Errorf(Invalid, "gate.key", "%s acts before anything was said: expected client, got %q", kind, gate.Key)
+	case door == DoorOpen:
+		return nil
+	case gate != Gate{}:
+		return Errorf(Invalid, "gate", "the listening socket does this to everyone: it has no gate")
+	case match.Session != "":
+		return Errorf(Invalid, "match.session", "there is no session yet")
+	case door == DoorClosed && match.Client != "":
+		return Errorf(Invalid, "match.client", "the listening socket is closed to everyone: drop can match a client")
+	}
+	return nil
 }
 
 // filters decodes the preset's match and gate. They are written by us: a mistake
@@ -180,6 +218,15 @@ func (r Rule) Describe() string {
 // does, where, then the rest, and how it ends. What it does and how it ends are
 // said even if that is the default.
 func (p *prepared) describe() string {
+	if p.parts != nil {
+		var parts []string
+		for _, part := range p.parts {
+			if !part.without {
+				parts = append(parts, part.describe())
+			}
+		}
+		return strings.Join(parts, " + ")
+	}
 	var does, where, rest, ends []string
 	for _, param := range p.kind.params {
 		text := fmt.Sprint(p.values[param.Name])

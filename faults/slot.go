@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -22,6 +23,7 @@ type slot struct {
 	w     Writer
 	alarm time.Time
 
+	deaf         bool // the other direction's sender is left unread
 	asked, fires bool // the gate was asked for this occurrence; it said yes
 	leaving      bool // its rule is gone, its stage cannot stop half-way (Finisher)
 }
@@ -178,7 +180,7 @@ func (s *slot) reachHere() {
 func (s *slot) wake() {
 	e := s.lane.e
 	s.alarm = time.Time{}
-	s.w.at, s.w.by = e.now, nil
+	s.between()
 	if s.stage != nil {
 		if k, ok := s.stage.(Waker); ok {
 			k.Wake(&s.w)
@@ -194,6 +196,18 @@ func (s *slot) wake() {
 	if !s.at.done {
 		s.reachHere()
 	}
+}
+
+// between makes ready for a call that no bytes are the cause of.
+func (s *slot) between() {
+	l := s.lane
+	s.w.at, s.w.by, s.w.seg = l.e.now, nil, wire.Segment{Dir: l.dir, Off: l.off, Pos: inserted}
+}
+
+// curious says that the stage is to be told what waits unread.
+func (s *slot) curious() bool {
+	_, ok := s.stage.(Unreader)
+	return ok
 }
 
 // close takes the slot out of work because its rule is gone: what it keeps back
@@ -216,6 +230,14 @@ func (s *slot) blind(off int64) int64 {
 		return k.Blind(off)
 	}
 	return 0
+}
+
+// ration is how many bytes of the direction are to be read at most.
+func (s *slot) ration(now time.Time) (int64, time.Time) {
+	if r, ok := s.stage.(Rationer); ok && !s.w.ended {
+		return r.Ration(now)
+	}
+	return math.MaxInt64, time.Time{}
 }
 
 // ask asks the gate, once for this occurrence, and counts.

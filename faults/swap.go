@@ -16,7 +16,7 @@ func (e *Engine) install() {
 	for d := range e.lanes {
 		l := &e.lanes[d]
 		for _, p := range e.plan.stream[d] {
-			if p.only != Auto && p.only != e.protocol || l.has(p) {
+			if !e.allows(p) || l.has(p) {
 				continue
 			}
 			if answer, key := p.rule.match.Session(e.facts(nil, 0)); answer == No {
@@ -26,6 +26,7 @@ func (e *Engine) install() {
 			l.newSlot(p, false).open()
 		}
 	}
+	e.tellWithout()
 }
 
 // has says that a part is at work on the lane.
@@ -35,7 +36,7 @@ func (l *lane) has(p *part) bool {
 
 // same says that two plans' parts are one and the same rule at work.
 func (p *part) same(q *part) bool {
-	return p.rule.state == q.rule.state && p.only == q.only && p.prep.kind == q.prep.kind
+	return p.rule.state == q.rule.state && p.only == q.only && p.k == q.k
 }
 
 // installed says that a kind for both directions is at work already.
@@ -44,7 +45,7 @@ func (e *Engine) installed(p *part) bool {
 }
 
 // activate puts a rule to work on the message that just matched. A kind for both
-// directions stays from here on; its gate is asked now.
+// directions stays from here on, until it leaves; its gate is asked now.
 func (e *Engine) activate(l *lane, p *part) {
 	if !p.prep.kind.both {
 		l.newSlot(p, true).open()
@@ -53,14 +54,16 @@ func (e *Engine) activate(l *lane, p *part) {
 	up := l.newSlot(p, false)
 	up.ex = l.ex
 	up.w.at = e.now
-	note := up.note(wire.Segment{Dir: l.dir, Part: wire.StartLine, Off: l.off, Message: 1}, 0)
-	if !up.ask() {
-		l.remove(func(s *slot) bool { return s == up })
-		return
+	if !p.prep.placed { // one that has a place asks there
+		note := up.note(wire.Segment{Dir: l.dir, Part: wire.StartLine, Off: l.off, Message: 1}, 0)
+		if !up.ask() {
+			l.remove(func(s *slot) bool { return s == up })
+			return
+		}
+		up.tell(note)
 	}
-	up.tell(note)
 	down := l.opposite().newSlot(p, false)
-	down.stage, down.asked, down.fires, down.ex = up.stage, true, true, l.ex
+	down.stage, down.asked, down.fires, down.ex = up.stage, up.asked, up.fires, l.ex
 }
 
 // bondOf is the bond of a rule on this session.
@@ -87,12 +90,18 @@ func (e *Engine) swap(p *Plan) {
 		if p.armed[b.state] != nil {
 			return false
 		}
+		e.ungag(b)
 		for d := range e.lanes {
 			e.lanes[d].free(b)
 		}
 		return true
 	})
-	e.install()
+	if e.door.waits {
+		e.knock()
+	}
+	if !e.door.refused {
+		e.install()
+	}
 	for d := range e.lanes {
 		e.lanes[d].afresh()
 	}

@@ -134,6 +134,10 @@ func (w *Writer) Stall(d time.Duration) {
 // Alarm asks for Waker.Wake at t.
 func (w *Writer) Alarm(t time.Time) { w.slot.alarm = t }
 
+// Soon asks for Waker.Wake at the end of this Step: for what is not to be done
+// while bytes pass, such as ending the other direction.
+func (w *Writer) Soon() { w.slot.alarm = w.slot.lane.e.now }
+
 // Resetting says that what Ender is told of is a RST, not a FIN.
 func (w *Writer) Resetting() bool { return w.passing != nil && w.passing.op == OpReset }
 
@@ -148,6 +152,16 @@ func (w *Writer) Shut() {
 // End ends both legs after everything said before: the receiver of this
 // direction as how says, the sender as other says. Nothing can be said after.
 func (w *Writer) End(how Ending, other Other) {
+	w.end(how, how.op(), other)
+}
+
+// Desert ends both legs as a process does that closes while something it has not
+// read waits: FIN, and RST for what is unread. None of that is relayed.
+func (w *Writer) Desert(other Other) {
+	w.end(Close, OpDesert, other)
+}
+
+func (w *Writer) end(how Ending, op Op, other Other) {
 	if w.ended {
 		return
 	}
@@ -157,7 +171,92 @@ func (w *Writer) End(how Ending, other Other) {
 	if note != nil {
 		note.End = how
 	}
-	w.slot.lane.end(w, how, other, note)
+	w.slot.lane.end(w, how, op, other, note)
+}
+
+// Deaf leaves the other direction's sender unread, or no more.
+func (w *Writer) Deaf(on bool) { w.slot.deaf = on }
+
+// Back is the writer of the other direction of a kind that sees both. Nothing is
+// to be ended with it while bytes pass: ask for Soon.
+func (w *Writer) Back() *Writer {
+	for _, s := range w.slot.lane.opposite().chain {
+		if s.stage != nil && s.stage == w.slot.stage {
+			s.between()
+			return &s.w
+		}
+	}
+	return w // not before the second is made
+}
+
+// Mine says that what is being seen belongs to the exchange that the rule was
+// put to work for.
+func (w *Writer) Mine() bool { return w.slot.ex != nil && w.slot.lane.ex == w.slot.ex }
+
+// Leave takes a stage that sees both directions out of work at the end of the
+// message in progress; it comes back with the next exchange that matches.
+func (w *Writer) Leave() { w.slot.msg, w.Back().slot.msg = true, true }
+
+// Gone is Leave for this direction alone.
+func (w *Writer) Gone() { w.slot.msg = true }
+
+// Turn says that the answers to all requests before this stage's own have been
+// read, the one that is being seen included: the next to say is its own.
+func (w *Writer) Turn() bool {
+	l := w.slot.lane
+	for _, x := range l.e.q.open {
+		if x == w.slot.ex {
+			return true
+		}
+		if !x.answered && !x.done && !(x == l.ex && w.seg.End) {
+			return false
+		}
+	}
+	return false
+}
+
+// Replied says that what was inserted is the whole answer to this stage's exchange.
+func (w *Writer) Replied(status int) {
+	x, l := w.slot.ex, w.slot.lane
+	if x == nil {
+		return
+	}
+	x.Status, x.Declared, x.answered, x.replied = status, -1, true, true
+	l.e.q.last = l.e.now
+	l.queue(entry{at: w.when(), by: w.binding(), op: opWhole, ex: x})
+}
+
+// Quiet says since when neither peer has said a byte, and whether the session is
+// at rest: no exchange is open and nothing waits to go out.
+func (w *Writer) Quiet() (since time.Time, rests bool) {
+	e := w.slot.lane.e
+	for d := range e.lanes {
+		if l := &e.lanes[d]; !l.out.empty() || l.hold.on {
+			return e.active, false
+		}
+	}
+	return e.active, !e.busy()
+}
+
+// Used says that the session has served: an exchange is over, or, where there is
+// no HTTP, something was said.
+func (w *Writer) Used() bool {
+	e := w.slot.lane.e
+	if e.pair == nil {
+		return e.active.After(e.opened) || e.lanes[0].off+e.lanes[1].off > 0
+	}
+	return !e.q.last.IsZero()
+}
+
+// FireAs is Fire for an ending that the event is to name: call End or Desert next.
+func (w *Writer) FireAs() bool {
+	if !w.slot.asked {
+		note := w.slot.note(w.seg, 0)
+		if w.slot.ask() {
+			w.pending = note
+		}
+	}
+	return w.slot.fires
 }
 
 // HalfClose says FIN to one side behind what was said to it, and lets the other
@@ -253,6 +352,25 @@ func (w *Writer) Key() uint64 {
 	e := w.slot.lane.e
 	return drawSeed(e.plan.seed, e.o.Route, w.slot.part.rule.Rule.Name, e.o.Session, w.slot.occurrence())
 }
+
+// Route is what the stages of this rule share over all sessions: Kind.Memory.
+func (w *Writer) Route() any { return w.slot.part.rule.state.shared[w.slot.part.k] }
+
+// Session is what the stages of this rule share on this session: Kind.Memory.
+func (w *Writer) Session() any {
+	b, p := w.slot.bond, w.slot.part
+	if b.own == nil {
+		b.own = map[int]any{}
+	}
+	if b.own[p.k] == nil {
+		b.own[p.k] = p.prep.memory()
+	}
+	return b.own[p.k]
+}
+
+// Ahead is how far in the future what is being seen reaches this stage: what the
+// stages before it add.
+func (w *Writer) Ahead() time.Duration { return max(0, w.at.Sub(w.slot.lane.e.now)) }
 
 func (w *Writer) when() time.Time {
 	if w.cursor.After(w.at) {

@@ -80,6 +80,7 @@ type Box struct {
 	now         func() time.Time
 	lookup      func(context.Context, string) ([]netip.Addr, error)
 	driven      bool
+	packets     error // why packet faults cannot be armed; nil: they can
 
 	journal *journal
 	loops   []*loop
@@ -129,6 +130,7 @@ func New(c Config) (*Box, error) {
 		}
 		b.loops = append(b.loops, newLoop(b, len(b.loops), k))
 	}
+	b.packets = b.loops[0].k.Filter(sys.None, sys.Filter{})
 	if !b.driven {
 		for _, l := range b.loops {
 			b.served.Go(l.serve)
@@ -187,7 +189,11 @@ func loopsOr(n int) int {
 
 // Info says what the box is.
 func (b *Box) Info() Info {
-	return Info{Epoch: b.epoch, Seed: b.seed, Limits: b.limits, Started: b.started, Rights: []string{}}
+	rights := []string{}
+	if b.packets == nil {
+		rights = append(faults.PacketKinds(), "refuse drop")
+	}
+	return Info{Epoch: b.epoch, Seed: b.seed, Limits: b.limits, Started: b.started, Rights: rights}
 }
 
 // Emit journals an event and gives its number.

@@ -3,6 +3,7 @@ package middlebox
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,9 @@ func (b *Box) draft(r *route, conf *settings, rules []wanted, c Change) (*draft,
 	if err != nil {
 		return nil, err
 	}
+	if err := b.mayFilter(plan); err != nil {
+		return nil, err
+	}
 	d := &draft{r: r, conf: conf, next: &inForce{plan: plan}, sender: c}
 	for i, compiled := range plan.Rules() {
 		e := rules[i].entry
@@ -71,6 +75,16 @@ func (b *Box) draft(r *route, conf *settings, rules []wanted, c Change) (*draft,
 		}
 	}
 	return d, nil
+}
+
+// mayFilter refuses to arm what needs a right that this process has not.
+func (b *Box) mayFilter(p *faults.Plan) error {
+	for i, c := range p.Rules() {
+		if nearest, yes := c.NeedsPackets(); yes && c.Rule.Armed && b.packets != nil {
+			return faults.Errorf(faults.Unsupported, "rules["+strconv.Itoa(i)+"].fault", "%s %v; without it the nearest is %s", c.Rule.Fault, b.packets, nearest)
+		}
+	}
+	return nil
 }
 
 // markOf says what became of a rule.
@@ -149,8 +163,16 @@ func (d *draft) changed() bool {
 // swap has every session of the routes stepped to the plan in force. It posts at
 // once, so that the order of changes is the order of letters; the wait is the
 // caller's, to be made without the mutex.
+//
+// A socket that was closed is gone for the system only when its loop waits the
+// next time: where a listener closes, one more letter is waited for.
 func (b *Box) swap(routes ...*route) (wait func() int64) {
-	return b.everywhere(func(l *loop) (n int64) {
+	all := b.everywhere(func(l *loop) (n int64) {
+		for _, ln := range l.listeners {
+			if slices.Contains(routes, ln.route) {
+				ln.follow(l)
+			}
+		}
 		for i := len(l.sessions) - 1; i >= 0; i-- { // from behind: a session that ends takes the last one's place
 			if s := l.sessions[i]; slices.Contains(routes, s.r) {
 				n++
@@ -159,6 +181,14 @@ func (b *Box) swap(routes ...*route) (wait func() int64) {
 		}
 		return n
 	})
+	if !slices.ContainsFunc(routes, func(r *route) bool { return r.force.Load().plan.Closed() }) {
+		return all
+	}
+	return func() int64 {
+		n := all()
+		b.everywhere(func(*loop) int64 { return 0 })()
+		return n
+	}
 }
 
 // everywhere has f called on every loop; wait gives the sum of what it said.

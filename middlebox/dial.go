@@ -43,6 +43,7 @@ func (s *session) startDial(target string) {
 	host, port, addr := s.conf.host, s.conf.port, s.conf.addr
 	d := &dialing{target: s.conf.Upstream}
 	s.dial = d
+	s.r.crowd.served(s.num)
 	if target != "" {
 		d.target = target
 		var err error

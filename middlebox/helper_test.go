@@ -181,3 +181,33 @@ func ctxFor(t testing.TB, d time.Duration) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+// set makes a route's rule be r; gone disarms one.
+func set(t *testing.T, b *Box, r faults.Rule) {
+	t.Helper()
+	if _, err := b.SetRule("web", r, Change{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func gone(t *testing.T, b *Box, name string) {
+	t.Helper()
+	if _, err := b.Arm("web", name, false, Change{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hearsNothing sees nothing for a while.
+func hearsNothing(t *testing.T, c net.Conn) {
+	t.Helper()
+	c.SetReadDeadline(time.Now().Add(30 * time.Millisecond))
+	if n, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.EAGAIN) && !isTimeout(err) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	c.SetReadDeadline(time.Now().Add(20 * time.Second))
+}
+
+func isTimeout(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
+}

@@ -32,13 +32,16 @@ type leg struct {
 	eof    bool // its FIN was read
 	broken bool // a write failed: the reader will find a reset
 	hup    bool // the engine was told that the FIN waits unread
+	unread int  // how many unread bytes it was told of
 	shut   bool // our FIN is out
 	gone   bool // ended: how is in ended
+	mute   bool // nothing is written: its peer is behind a pulled cable
 
-	pend []byte // what the peer did not take
-	at   int    // pend before it is out
-	read int64  // bytes read from it
-	said int64  // bytes its kernel took
+	pend []byte    // what the peer did not take
+	at   int       // pend before it is out
+	lone []stretch // of pend, what is to leave apart
+	read int64     // bytes read from it
+	said int64     // bytes its kernel took
 
 	ending *ending // what is asked for and not yet done
 	ended  string  // fin, rst, close, linger, refused; for people
@@ -82,13 +85,20 @@ func (g *leg) pending() int { return len(g.pend) - g.at }
 // outgone is how many bytes were said to the peer, taken by it or not.
 func (g *leg) outgone() int64 { return g.said + int64(g.pending()) }
 
-// send says b to the peer: at once as far as it takes it, the rest is kept.
-func (g *leg) send(b []byte) {
+// stretch is a run of a leg's pending bytes.
+type stretch struct {
+	from, to int
+	number   uint64
+}
+
+// send says b to the peer: at once as far as it takes it, the rest is kept. What
+// is to be apart leaves in a segment of its own; what is left of it does, too.
+func (g *leg) send(b []byte, apart uint64) {
 	if g.gone || g.broken || g.shut || len(b) == 0 {
 		return
 	}
-	if g.up && g.pending() == 0 && g.flags&sys.Out != 0 {
-		b = b[g.write(b):]
+	if g.up && g.pending() == 0 && g.flags&sys.Out != 0 && !g.mute {
+		b = b[g.write(b, apart != 0):]
 		if g.broken || len(b) == 0 {
 			return
 		}
@@ -96,13 +106,41 @@ func (g *leg) send(b []byte) {
 	if g.pend == nil {
 		g.pend = g.s.l.block()
 	}
+	if apart != 0 {
+		g.mark(len(b), apart)
+	}
 	g.pend = append(g.pend, b...)
 }
 
+// filter makes the kernel lose segments of the peer. That it may was asked when
+// the rule was armed.
+func (g *leg) filter(f faults.Filter) {
+	if g.gone || g.sock == sys.None {
+		return
+	}
+	g.mute = f.All
+	if err := g.s.l.k.Filter(g.sock, sys.Filter{All: f.All, Fin: f.Fin, Loss: f.Loss}); err != nil {
+		g.s.l.box.log.Warn().Str("session", g.s.id).Err(err).Msg("no packet filter")
+	}
+}
+
+// mark notes that the next n bytes to be pending leave apart.
+func (g *leg) mark(n int, number uint64) {
+	if k := len(g.lone) - 1; k >= 0 && g.lone[k].number == number && g.lone[k].to == len(g.pend) {
+		g.lone[k].to += n
+		return
+	}
+	g.lone = append(g.lone, stretch{len(g.pend), len(g.pend) + n, number})
+}
+
 // write gives b to the kernel and says how much of it was taken.
-func (g *leg) write(b []byte) int {
+func (g *leg) write(b []byte, apart bool) int {
 	l := g.s.l
-	n, out := l.k.Write(g.sock, b)
+	write := l.k.Write
+	if apart {
+		write = l.k.WriteApart
+	}
+	n, out := write(g.sock, b)
 	switch {
 	case out == sys.Reset || out == sys.EOF:
 		g.fail()
@@ -117,8 +155,17 @@ func (g *leg) write(b []byte) int {
 
 // flush writes what waits, as far as the peer takes it.
 func (g *leg) flush() {
-	for g.up && g.pending() > 0 && g.flags&sys.Out != 0 && !g.broken {
-		g.at += g.write(g.pend[g.at:])
+	for g.up && g.pending() > 0 && g.flags&sys.Out != 0 && !g.broken && !g.mute {
+		to, apart := len(g.pend), false
+		if len(g.lone) > 0 {
+			if to = g.lone[0].from; g.at >= to {
+				to, apart = g.lone[0].to, true
+			}
+		}
+		g.at += g.write(g.pend[g.at:to], apart)
+		if apart && g.at == to {
+			g.lone = g.lone[1:]
+		}
 	}
 	switch {
 	case g.pend == nil:
@@ -126,6 +173,10 @@ func (g *leg) flush() {
 		g.forget()
 	case g.at > len(g.pend)/2:
 		g.pend = g.pend[:copy(g.pend, g.pend[g.at:])]
+		for i := range g.lone {
+			g.lone[i].from -= g.at
+			g.lone[i].to -= g.at
+		}
 		g.at = 0
 	}
 }
@@ -134,7 +185,7 @@ func (g *leg) flush() {
 func (g *leg) forget() {
 	if g.pend != nil {
 		g.s.l.giveBack(g.pend)
-		g.pend, g.at = nil, 0
+		g.pend, g.at, g.lone = nil, 0, nil
 	}
 }
 
@@ -167,6 +218,7 @@ func (g *leg) input(n int) ([]byte, sys.Outcome) {
 	switch out {
 	case sys.OK:
 		g.read += int64(got)
+		g.unread = 0
 		l.spent += got
 		if got < n && g.flags&(sys.Fin|sys.Err) == 0 && !g.broken {
 			g.flags &^= sys.In
@@ -231,13 +283,13 @@ func (g *leg) settle() {
 		case e.op == faults.OpAbort || e.op > faults.OpShut && (g.broken || !g.up && g.s.dial == nil):
 			g.over("rst")
 		case !g.up: // what a rule does to a server waits until there is one
-		case g.pending() > 0:
+		case g.pending() > 0 || g.mute && e.op < faults.OpReset:
 			g.patience(e)
 		case e.op == faults.OpShut:
 			g.tell(e)
 			g.ending = nil
 			g.fin()
-		case e.op == faults.OpReset:
+		case e.op >= faults.OpDesert:
 			g.patience(e)
 		default:
 			g.tell(e) // first: who sees the ending finds it in the journal
@@ -263,10 +315,11 @@ func (g *leg) fin() {
 func (g *leg) patience(e *ending) {
 	l := g.s.l
 	left := g.pending()
-	if e.op == faults.OpReset {
+	hard := e.op >= faults.OpDesert
+	if hard {
 		left += l.k.Unacked(g.sock)
 		if left == 0 {
-			g.over("rst")
+			g.leaveHard(e)
 			return
 		}
 	}
@@ -276,19 +329,35 @@ func (g *leg) patience(e *ending) {
 	switch {
 	case e.op == faults.OpShut: // as a FIN that is relayed: the peer may take its time
 		return
-	case e.op == faults.OpReset && (l.now.Sub(e.progress) >= resetIdle || l.now.Sub(e.asked) >= resetTotal):
-		g.over("rst")
+	case hard && (l.now.Sub(e.progress) >= resetIdle || l.now.Sub(e.asked) >= resetTotal):
+		g.leaveHard(e)
 		return
-	case e.op != faults.OpReset && l.now.Sub(e.progress) >= l.box.linger:
+	case !hard && l.now.Sub(e.progress) >= l.box.linger:
 		g.over("linger")
 		return
 	}
-	if e.op != faults.OpReset {
+	if !hard {
 		e.look = e.progress.Add(l.box.linger)
 		return
 	}
 	e.look = l.now.Add(e.poll)
 	e.poll = min(2*e.poll, pollMost)
+}
+
+// leaveHard ends the leg by a RST, or by a FIN and a close with input unread,
+// which the kernel makes a RST.
+func (g *leg) leaveHard(e *ending) {
+	if e.op == faults.OpReset {
+		g.over("rst")
+		return
+	}
+	sock := g.sock
+	g.tell(e)
+	g.fin()
+	g.ended = "close"
+	g.leave()
+	g.s.l.own(sock, nil)
+	g.s.l.k.Close(sock)
 }
 
 // acked is how many of the first n bytes said to the peer it has acknowledged.

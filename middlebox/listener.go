@@ -2,8 +2,10 @@ package middlebox
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
+	"crimp/faults"
 	"crimp/middlebox/sys"
 )
 
@@ -13,10 +15,12 @@ import (
 type listener struct {
 	task
 	sock  sys.Socket
-	asked netip.AddrPort // as it was configured: port 0 stays that listener's port
-	addr  netip.AddrPort // as it was bound
-	route *route         // the loop's
-	full  bool           // the last accept found no descriptor
+	asked netip.AddrPort  // as it was configured: port 0 stays that listener's port
+	addr  netip.AddrPort  // as it was bound
+	route *route          // the loop's
+	full  bool            // the last accept found no descriptor
+	shut  bool            // a rule keeps it closed
+	drops []faults.Caller // whose SYNs are lost
 }
 
 const (
@@ -41,25 +45,93 @@ func (l *loop) listen(at netip.AddrPort) (*listener, error) {
 // serve begins to accept for r, or goes on with it for another.
 func (ln *listener) serve(l *loop, r *route) {
 	ln.route = r
-	l.own(ln.sock, ln)
-	l.enqueue(&ln.task) // the edge may have come before there was an owner
+	if !slices.Contains(l.listeners, ln) {
+		l.listeners = append(l.listeners, ln)
+	}
+	if ln.sock != sys.None {
+		l.own(ln.sock, ln)
+		l.enqueue(&ln.task) // the edge may have come before there was an owner
+	}
+	ln.follow(l)
+}
+
+// follow does what the route's plan wants of its listening socket. Closed, the
+// kernel answers for it, and resets what it had not accepted yet; it listens
+// again at the same address when no rule keeps it closed any more.
+func (ln *listener) follow(l *loop) {
+	plan := ln.route.force.Load().plan
+	closed := plan.Closed()
+	defer func() { ln.filter(l, plan.Drops()) }()
+	switch {
+	case closed && !ln.shut:
+		ln.run(l) // who is connected already is no newcomer
+		ln.shut = true
+		ln.stop(l)
+	case !closed && ln.shut:
+		ln.reopen(l)
+	}
+}
+
+// filter has the SYNs of some, or of all, lost.
+func (ln *listener) filter(l *loop, drops []faults.Caller) {
+	if ln.sock == sys.None || slices.Equal(drops, ln.drops) {
+		return
+	}
+	ln.drops = drops
+	var f sys.Filter
+	for _, c := range drops {
+		if f.From = append(f.From, sys.Caller{Prefix: c.From, Port: c.Port}); !c.From.IsValid() {
+			f.All = true
+		}
+	}
+	if err := l.k.Filter(ln.sock, f); err != nil {
+		l.box.log.Warn().Str("route", ln.route.name).Err(err).Msg("no packet filter")
+	}
+}
+
+// reopen listens again. Another process may have taken the port meanwhile: then it
+// tries until it has it back.
+func (ln *listener) reopen(l *loop) {
+	sock, _, err := l.k.Listen(ln.addr)
+	if err != nil {
+		if !ln.full {
+			ln.full = true
+			l.box.log.Warn().Str("route", ln.route.name).Err(err).Msg("cannot listen again yet")
+			l.box.journal.emit(Event{Type: "session.failed", Route: ln.route.name, Data: FailedData{
+				Upstream: ln.route.conf.Load().Upstream, Error: "cannot listen again yet: " + err.Error()}})
+		}
+		l.alarms.set(&ln.task, l.now.Add(acceptRetry))
+		return
+	}
+	ln.sock, ln.shut, ln.full, ln.drops = sock, false, false, nil
+	l.own(sock, ln)
+	l.enqueue(&ln.task)
+}
+
+// stop closes the socket.
+func (ln *listener) stop(l *loop) {
+	l.alarms.set(&ln.task, time.Time{})
+	if ln.sock != sys.None {
+		l.own(ln.sock, nil)
+		l.k.Close(ln.sock)
+		ln.sock = sys.None
+	}
 }
 
 // close stops listening. Sessions go on.
 func (ln *listener) close(l *loop) {
-	if ln.sock == sys.None {
-		return
-	}
-	l.alarms.set(&ln.task, time.Time{})
-	l.own(ln.sock, nil)
-	l.k.Close(ln.sock)
-	ln.sock = sys.None
+	ln.stop(l)
+	ln.shut = false
+	l.listeners = slices.DeleteFunc(l.listeners, func(x *listener) bool { return x == ln })
 }
 
 func (ln *listener) ready(l *loop, _ sys.Ready) { l.enqueue(&ln.task) }
 
 // run accepts what waits.
 func (ln *listener) run(l *loop) {
+	if ln.shut { // it was to listen again and could not
+		ln.follow(l)
+	}
 	for range acceptBatch {
 		if ln.sock == sys.None {
 			return
@@ -68,6 +140,9 @@ func (ln *listener) run(l *loop) {
 		switch out {
 		case sys.OK:
 			ln.full = false
+			if len(ln.drops) > 0 { // a socket that is accepted inherits the filter
+				l.k.Filter(sock, sys.Filter{})
+			}
 			l.admit(ln.route, sock, peer)
 		case sys.Full:
 			ln.rest(l)
@@ -104,6 +179,7 @@ func (l *loop) admit(r *route, sock sys.Socket, peer netip.AddrPort) {
 	}
 	r.live.Add(1)
 	r.total.Add(1)
+	r.crowd.enter(num, peer.Addr().Unmap())
 	b.next++
 	to := b.loops[b.next%len(b.loops)]
 	if to == l {
@@ -118,6 +194,7 @@ func (l *loop) admit(r *route, sock sys.Socket, peer netip.AddrPort) {
 	if !took { // the box is closing
 		l.k.Reset(sock)
 		r.live.Add(-1)
+		r.crowd.leave(num)
 		b.live.Add(-1)
 	}
 }

@@ -52,19 +52,20 @@ type loop struct {
 	now  time.Time // of this turn; it never goes back
 	tune Tuning
 
-	owners   []owner // by socket number: who gets its events
-	events   []sys.Event
-	buf      []byte // the one read buffer; what is read is written from it at once
-	spare    [][]byte
-	sessions []*session
-	starved  []*session // unread because the box holds too much
-	queue    []*task    // who has something to do
-	head     int        // the queue before it has been run
-	alarms   alarms
-	spent    int // bytes moved in this turn
-	retirees int // sockets that only have to end well
-	draining bool
-	stopped  bool
+	owners    []owner // by socket number: who gets its events
+	events    []sys.Event
+	buf       []byte // the one read buffer; what is read is written from it at once
+	spare     [][]byte
+	sessions  []*session
+	listeners []*listener // the first loop's
+	starved   []*session  // unread because the box holds too much
+	queue     []*task     // who has something to do
+	head      int         // the queue before it has been run
+	alarms    alarms
+	spent     int // bytes moved in this turn
+	retirees  int // sockets that only have to end well
+	draining  bool
+	stopped   bool
 
 	mail struct {
 		sync.Mutex

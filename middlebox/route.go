@@ -28,6 +28,7 @@ type route struct {
 
 	numbers *atomic.Uint64 // sessions so far; by name, so that an ID is never used twice
 	live    atomic.Int64
+	crowd   crowd
 	total   atomic.Int64
 	failed  atomic.Int64
 	held    atomic.Int64

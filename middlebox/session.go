@@ -70,7 +70,7 @@ func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) 
 	defer s.guard()
 	s.eng = faults.NewEngine(l.now, faults.Options{
 		Route: r.name, Session: num, Client: peer, Protocol: s.conf.protocol, Plan: s.plan,
-		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError,
+		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError, Census: s, Packets: s.l.box.packets == nil,
 	})
 	s.emit("session.opened", s.item())
 	s.step(faults.Input{Kind: faults.InOpen})
@@ -122,6 +122,8 @@ func (s *session) relay(d wire.Direction) bool {
 	switch {
 	case from.gone || !from.up:
 		return false
+	case from.ending != nil && from.ending.op == faults.OpDesert: // its input is to stay unread
+		return false
 	case from.ending != nil && from.ending.op > faults.OpShut:
 		return from.discard()
 	case from.flags&sys.In == 0:
@@ -137,7 +139,7 @@ func (s *session) relay(d wire.Direction) bool {
 	}
 	want := s.eng.Demand(d)
 	if want.Mode == faults.Hold {
-		return s.hangup(d)
+		return want.Tell && s.unread(d) || s.hangup(d)
 	}
 	if s.l.box.full() && s.holds(d) {
 		s.starve()
@@ -163,6 +165,17 @@ func (s *session) relay(d wire.Direction) bool {
 		return false
 	}
 	return true
+}
+
+// unread tells the engine that bytes of d wait unread, each time there are more.
+func (s *session) unread(d wire.Direction) bool {
+	from := &s.leg[d.Other()]
+	if n := s.l.k.Unread(from.sock); n > from.unread {
+		from.unread = n
+		s.step(faults.Input{Kind: faults.InUnread, Dir: d, N: int64(n)})
+		return true
+	}
+	return false
 }
 
 // hangup tells the engine that the sender of a direction that is left unread
@@ -217,9 +230,11 @@ func (s *session) perform(acts []faults.Action) {
 		a := &acts[i]
 		switch a.Op {
 		case faults.OpSend:
-			s.leg[a.Dir].send(a.Data)
+			s.leg[a.Dir].send(a.Data, a.Apart)
 		case faults.OpNote:
 			s.note(a.Note)
+		case faults.OpFilter:
+			s.leg[a.Dir].filter(a.Filter)
 		case faults.OpDial:
 			s.startDial(a.Target)
 		default:
@@ -325,6 +340,7 @@ func (s *session) end() {
 	s.r.held.Add(-s.held)
 	l.box.held.Add(-s.held)
 	s.r.live.Add(-1)
+	s.r.crowd.leave(s.num)
 	l.box.live.Add(-1)
 	last := l.sessions[len(l.sessions)-1]
 	l.sessions[s.index], last.index = last, s.index

@@ -65,7 +65,6 @@ func fuzzed(t *testing.T, rules []faults.Rule, up, down []byte, seed uint64) (*f
 	}
 	p.e = faults.NewEngine(p.now, faults.Options{Route: "web", Session: 1, Plan: plan, Held: 4096})
 	p.step(faults.Input{Kind: faults.InOpen})
-	p.step(faults.Input{Kind: faults.InDialed})
 	p.in[wire.Upstream].bytes = append([]byte(nil), up...)
 	p.in[wire.Downstream].bytes = append([]byte(nil), down...)
 	p.read()

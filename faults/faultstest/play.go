@@ -8,6 +8,7 @@
 //	>c FIN                         the client gets FIN; CLOSE, RST likewise
 //	+50ms                          time passes
 //	act rst client                 an operator acts on the session (rst close fin stall resume; client server both)
+//	sessions 2                     so many other sessions were accepted before this one and are there
 //	arm, disarm                    the plan changes (a play with a line "arm" starts disarmed)
 //
 // Lines of input come first, then what they lead to; before time passes or the
@@ -77,9 +78,12 @@ func (p *player) play(script string) error {
 		return err
 	}
 	p.e = faults.NewEngine(p.now, faults.Options{Route: "web", Session: 1, Protocol: faults.HTTP, Plan: plan,
-		Client: netip.MustParseAddrPort("127.0.0.1:50000")})
+		Client: netip.MustParseAddrPort("127.0.0.1:50000"), Census: p, Packets: true})
+	for len(lines) > 0 && strings.HasPrefix(lines[0], "sessions ") { // were there before
+		p.others, _ = strconv.Atoi(lines[0][9:])
+		lines = lines[1:]
+	}
 	p.step(faults.Input{Kind: faults.InOpen})
-	p.step(faults.Input{Kind: faults.InDialed})
 	for i, line := range lines {
 		if err := p.line(strings.TrimSpace(line)); err != nil {
 			return fmt.Errorf("line %d: %s\n%w\n%s", i+1, line, err, p.transcript())
@@ -91,7 +95,13 @@ func (p *player) play(script string) error {
 	return nil
 }
 
+// Before and Leave make the player the census of its session.
+func (p *player) Before(bool) int { return p.others }
+func (p *player) Leave()          {}
+
 type player struct {
+	others  int  // sessions that were there before
+	dials   bool // the upstream connection is to be made
 	e       *faults.Engine
 	now     time.Time
 	cut     Cut
@@ -140,6 +150,10 @@ func (p *player) line(line string) error {
 		return err
 	}
 	switch {
+	case word == "sessions":
+		n, err := strconv.Atoi(rest)
+		p.others = n
+		return err
 	case word == "arm", word == "disarm":
 		plan, err := p.compile(word == "arm")
 		if err != nil {
@@ -207,6 +221,7 @@ func (p *player) input(d wire.Direction, text string) error {
 type unread struct {
 	bytes     []byte
 	fin, hung bool
+	told      int // how many bytes the engine was told of as unread
 }
 
 // read gives the engine what it is willing to read.
@@ -215,10 +230,14 @@ func (p *player) read() {
 		more = false
 		for d := range p.in {
 			q, dir := &p.in[d], wire.Direction(d)
-			hold := p.e.Demand(dir).Mode == faults.Hold
+			demand := p.e.Demand(dir)
+			hold := demand.Mode == faults.Hold
 			switch {
+			case demand.Tell && len(q.bytes) > q.told:
+				q.told, more = len(q.bytes), true
+				p.act(faults.Input{Kind: faults.InUnread, Dir: dir, N: int64(len(q.bytes))})
 			case hold && q.fin && !q.hung:
-				q.hung = true
+				q.hung, more = true, true
 				p.act(faults.Input{Kind: faults.InHangup, Dir: dir})
 			case hold:
 			case len(q.bytes) > 0:
@@ -240,7 +259,7 @@ func (p *player) take(d wire.Direction, n int) {
 		n = int(min(int64(n), demand.N))
 	}
 	b := append([]byte(nil), q.bytes[:n]...)
-	q.bytes = q.bytes[n:]
+	q.bytes, q.told = q.bytes[n:], 0
 	if splice {
 		p.out[d] = append(p.out[d], b...)
 		p.act(faults.Input{Kind: faults.InSkipped, Dir: d, N: int64(n)})
@@ -281,6 +300,10 @@ func (p *player) settled() error {
 // step feeds the engine, then what it has become willing to read.
 func (p *player) step(in faults.Input) {
 	p.act(in)
+	if p.dials {
+		p.dials = false
+		p.act(faults.Input{Kind: faults.InDialed})
+	}
 	p.read()
 }
 
@@ -296,10 +319,15 @@ func (p *player) act(in faults.Input) {
 			p.ended(a.Dir, "FIN")
 		case faults.OpClose:
 			p.ended(a.Dir, "CLOSE")
+		case faults.OpDesert:
+			p.ended(a.Dir, "FIN")
+			p.ended(a.Dir, "RST")
 		case faults.OpReset:
 			p.ended(a.Dir, "RST")
 		case faults.OpNote:
 			p.tell(a.Note)
+		case faults.OpDial:
+			p.dials = true
 		}
 		if a.Op != faults.OpNote && a.Note != nil {
 			p.tell(a.Note)

@@ -35,7 +35,6 @@ func NewTraffic(plan *faults.Plan, session uint64, cut Cut, seed uint64, n int) 
 	t.e = faults.NewEngine(t.now, faults.Options{Route: "web", Session: session, Protocol: faults.HTTP, Plan: plan,
 		Client: netip.MustParseAddrPort("127.0.0.1:50000"), Held: 4096})
 	t.step(faults.Input{Kind: faults.InOpen})
-	t.step(faults.Input{Kind: faults.InDialed})
 	return t
 }
 

@@ -93,6 +93,9 @@ type Segment struct {
 	// complete from the HeadEnd segment with Last on and stays valid until the
 	// next message of the direction starts. Nil for opaque bytes outside any message.
 	Head *Head
+	// Apart is never set here: a rule sets it on bytes that are to leave in a write
+	// and a TCP segment of their own, those with the same number together.
+	Apart uint64
 }
 
 // Slice is the part of the segment from byte i up to byte j of Data, with

@@ -88,11 +88,24 @@ func (k *Kernel) Write(s sys.Socket, b []byte) (int, sys.Outcome) {
 	return n, o
 }
 
+// WriteApart is Write: this world has bytes, no segments.
+func (k *Kernel) WriteApart(s sys.Socket, b []byte) (int, sys.Outcome) { return k.Write(s, b) }
+
 // ShutdownWrite queues the FIN.
 func (k *Kernel) ShutdownWrite(s sys.Socket) {
 	k.n.mu.Lock()
 	defer k.n.mu.Unlock()
 	k.own(s).e.shutdownWrite()
+}
+
+// Filter is taken and does nothing: this world has bytes, no segments to lose.
+func (k *Kernel) Filter(sys.Socket, sys.Filter) error { return nil }
+
+// Unread counts what has arrived and was not read.
+func (k *Kernel) Unread(s sys.Socket) int {
+	k.n.mu.Lock()
+	defer k.n.mu.Unlock()
+	return k.own(s).e.in.Len()
 }
 
 // Unacked counts what has not reached the peer's kernel.

@@ -247,6 +247,10 @@ func (k *bsd) Write(s Socket, b []byte) (int, Outcome) {
 	return n, OK
 }
 
+// WriteApart: each write is pushed as it is, TCP_NODELAY being set, but what the
+// peer's window holds up may be joined.
+func (k *bsd) WriteApart(s Socket, b []byte) (int, Outcome) { return k.Write(s, b) }
+
 func (k *bsd) ShutdownWrite(s Socket) {
 	unix.Shutdown(int(s), unix.SHUT_WR)
 	k.marks[s] |= markShut
@@ -262,6 +266,17 @@ const (
 // Unacked asks for the send buffer, which has no byte for a FIN: that is read
 // off the connection's state. A reset empties the buffer, so that nothing is
 // unacknowledged from then on.
+// Filter: there is no filter on a socket here.
+func (k *bsd) Filter(s Socket, f Filter) error { return fmt.Errorf("needs Linux") }
+
+func (k *bsd) Unread(s Socket) int {
+	n, err := unix.GetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_NREAD)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 func (k *bsd) Unacked(s Socket) int {
 	n, err := unix.GetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_NWRITE)
 	if err != nil {

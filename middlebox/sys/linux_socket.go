@@ -304,13 +304,20 @@ func (k *linux) readOnce(s Socket, b []byte) (int, Outcome) {
 	}
 }
 
-func (k *linux) Write(s Socket, b []byte) (int, Outcome) {
+func (k *linux) Write(s Socket, b []byte) (int, Outcome) { return k.send(s, b, unix.MSG_NOSIGNAL) }
+
+// WriteApart: the mark of a record's end keeps TCP from adding to the segment.
+func (k *linux) WriteApart(s Socket, b []byte) (int, Outcome) {
+	return k.send(s, b, unix.MSG_NOSIGNAL|unix.MSG_EOR)
+}
+
+func (k *linux) send(s Socket, b []byte, flags uintptr) (int, Outcome) {
 	if len(b) == 0 {
 		return 0, OK
 	}
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
-			unix.MSG_NOSIGNAL, 0, 0)
+			flags, 0, 0)
 		if errno == unix.EINTR {
 			continue
 		}
@@ -323,6 +330,14 @@ func (k *linux) Write(s Socket, b []byte) (int, Outcome) {
 
 func (k *linux) ShutdownWrite(s Socket) {
 	unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(s), unix.SHUT_WR, 0)
+}
+
+func (k *linux) Unread(s Socket) int {
+	var n int32
+	if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(s), unix.SIOCINQ, uintptr(unsafe.Pointer(&n))); errno != 0 {
+		return 0
+	}
+	return int(n)
 }
 
 func (k *linux) Unacked(s Socket) int {

@@ -50,6 +50,20 @@ type Event struct {
 	Ready Ready
 }
 
+// Filter is which segments vanish: those that any of its fields names.
+type Filter struct {
+	All  bool     // all
+	Fin  bool     // those with FIN
+	Loss float64  // this share, by the kernel's own draw
+	From []Caller // all of these senders'
+}
+
+// Caller is a sender: an address range, and a port unless 0.
+type Caller struct {
+	Prefix netip.Prefix
+	Port   uint16
+}
+
 // Kernel is one loop's face of the operating system.
 type Kernel interface {
 	// Now is the loop's clock: it never goes back.
@@ -85,6 +99,10 @@ type Kernel interface {
 	// Write writes what fits: OK with n (short: wait for Out), Again with 0, Reset
 	// (what was read before, and how the input ended, Read still tells).
 	Write(s Socket, b []byte) (int, Outcome)
+	// WriteApart is Write of bytes that leave in segments of their own: nothing
+	// written later is joined to them, nor they to what was written apart before
+	// (MSG_EOR; elsewhere as far as TCP_NODELAY goes).
+	WriteApart(s Socket, b []byte) (int, Outcome)
 	// Pipe lends an empty pipe; false: none to be had, copy instead.
 	Pipe() (Pipe, bool)
 	// Fill moves up to n bytes from a socket into the pipe without their being
@@ -102,6 +120,12 @@ type Kernel interface {
 	// Unacked is how many written bytes the peer's kernel has not acknowledged; a FIN
 	// counts one (SIOCOUTQ). Once the connection is reset it stands still (macOS: 0).
 	Unacked(s Socket) int
+	// Unread is how many bytes wait to be read (FIONREAD).
+	Unread(s Socket) int
+	// Filter makes segments that come in on a socket, a listening one too, vanish
+	// before TCP sees them; the zero Filter lets all through again. With None it
+	// says whether this process may: nil, or an error that says what it needs.
+	Filter(s Socket, f Filter) error
 	// Reset closes with RST, dropping what is still queued (SO_LINGER 0).
 	Reset(s Socket)
 	// Close closes: FIN if nothing is unread, else the kernel sends RST.

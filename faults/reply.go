@@ -1,0 +1,187 @@
+package faults
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"crimp/faults/wire"
+)
+
+// reply answers in the server's place, in its turn: answers to requests before it
+// go first (RFC 9112 section 9.3.2), those after it later.
+//
+//	instead  the request ends here: upstream never hears of it
+//	after    upstream is asked and does its work, its answer is swallowed: the
+//	         gateway that times out on a server that has done it
+//	early    at the end of the request's head, while the body still comes: the 413
+//	         of RFC 9110 section 15.5.14 (requests#2422, okhttp#1001, clj-http#277).
+//	         Upstream gets `other` in mid-request. A request without a body is
+//	         answered before upstream was told anything of it
+//
+// A request that expects 100 (Continue) is answered at the end of its head. What
+// the body needs, Content-Length, and Connection: close with an ending, is said
+// unless `fields` says otherwise; an answer to HEAD has no body.
+type reply struct {
+	Status int        `json:"status" help:"of the made-up answer" min:"200" max:"599"`
+	Fields string     `json:"fields" help:"field lines, parted by \\n"`
+	Body   ByteString `json:"body" help:"text:..., hex:... or random:N"`
+	When   string     `json:"when" help:"whether upstream is asked: never, first, or cut off in the middle of the request" enum:"instead,after,early"`
+	Then   Then       `json:"then" help:"what comes after it: the next exchange, or an ending"`
+	Other  Other      `json:"other" help:"what upstream gets where the session ends with it"`
+}
+
+var _ = Declare(Kind[reply]{
+	Name:     "reply",
+	Summary:  "a made-up answer, in its turn of the pipeline",
+	Client:   "an answer that the server never gave",
+	Group:    Message,
+	HTTP:     true,
+	Both:     true,
+	Grain:    func(reply) Grain { return Line },
+	Defaults: reply{Status: 503, When: "instead"},
+	Words:    []string{"respond", "abort", "error_response", "mock", "synthetic"},
+	Check: func(p reply) *Error {
+		if p.When == "early" && p.Then == ThenKeep {
+			return Errorf(Invalid, "then", "expected fin or rst with when early: upstream is cut off in the middle of a request")
+		}
+		return nil
+	},
+	New: func(p reply) Stage { return &replyStage{p: p} },
+	Presets: []Preset{
+		{Name: "early-413", Summary: "413 while the upload still comes, then FIN", Client: "an answer before it has sent all; wget uploads again",
+			Params: `{"status":413,"when":"early","then":"fin"}`, Match: `{"method":"POST"}`},
+	},
+	Examples: []Example{
+		{Title: "upstream is never asked", Params: `{"body":"text:busy"}`, Match: `{"path":"/b"}`, Play: `
+c> GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\nGET /c HTTP/1.1\r\n\r\n
+>s GET /a HTTP/1.1\r\n\r\nGET /c HTTP/1.1\r\n\r\n
+s> HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nc
+>c HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusyHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nc`},
+		{Title: "asked, its answer swallowed", Params: `{"status":504,"when":"after","fields":"X-By: crimp"}`, Play: `
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n
+s> HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi
+>c HTTP/1.1 504 Gateway Timeout\r\nX-By: crimp\r\nContent-Length: 0\r\n\r\n
+c> GET / HTTP/1.1\r\n\r\n
+>s GET / HTTP/1.1\r\n\r\n`},
+		{Title: "early: while the body still comes", Params: `{"status":413,"when":"early","then":"fin"}`, Play: `
+c> POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n
+>s POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n
+>c HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n
+>c FIN
+>s CLOSE`},
+		{Title: "then RST", Params: `{"status":500,"then":"rst"}`, Play: `
+c> GET / HTTP/1.1\r\n\r\n
+>c HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n
+>c RST
+>s CLOSE`},
+	},
+})
+
+type replyStage struct {
+	p    reply
+	due  bool // to be said in its turn
+	said bool
+	out  bool // the request is through, or swallowed
+}
+
+func (r *replyStage) Segment(s wire.Segment, w *Writer) {
+	if w.Dir() == wire.Upstream {
+		r.request(s, w)
+		return
+	}
+	switch {
+	case r.p.When == "after" && w.Mine() && s.Head != nil && s.Head.Status >= 200:
+		if !r.said {
+			r.say(w)
+		}
+		return // swallowed
+	case s.Off >= 0 && s.End && s.Head != nil && s.Head.Status >= 200:
+		w.Send(s)
+		r.turn(w)
+		return
+	}
+	w.Send(s)
+}
+
+func (r *replyStage) request(s wire.Segment, w *Writer) {
+	if r.out || r.p.When != "instead" {
+		w.Send(s)
+	}
+	if r.out {
+		return
+	}
+	head := s.Part == wire.HeadEnd && s.Last
+	if r.p.When != "after" && !r.due && (s.End || head && (r.p.When == "early" || s.Head.Find("Expect") >= 0)) {
+		r.due = true
+		w.Back().Soon()
+	}
+	if s.End {
+		r.out = true
+		w.Gone()
+	}
+}
+
+func (r *replyStage) Wake(w *Writer) {
+	if w.Dir() == wire.Downstream {
+		r.turn(w)
+	}
+}
+
+// turn says the answer if it is its turn.
+func (r *replyStage) turn(w *Writer) {
+	if r.due && !r.said && w.Turn() {
+		r.say(w)
+	}
+}
+
+func (r *replyStage) say(w *Writer) {
+	r.said = true
+	method := ""
+	if x := w.Exchange(); x != nil {
+		method = string(x.method())
+	}
+	w.Insert(r.p.message(method, w.Rand(0).Uint64))
+	w.Replied(r.p.Status)
+	if end := r.p.Then.Ending(); end != NoEnding {
+		w.End(end, r.p.Other)
+		return
+	}
+	w.Gone()
+}
+
+// message is the answer's bytes.
+func (p reply) message(method string, random func() uint64) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", p.Status, reasons[p.Status])
+	lower := ""
+	for line := range strings.SplitSeq(strings.ReplaceAll(p.Fields, `\n`, "\n"), "\n") {
+		if line = strings.TrimSpace(line); line != "" {
+			b.WriteString(line + "\r\n")
+			lower += "\n" + strings.ToLower(line)
+		}
+	}
+	body := p.Body.Bytes(random)
+	bodiless := p.Status == 204 || p.Status == 304
+	if !bodiless && !strings.Contains(lower, "\ncontent-length:") && !strings.Contains(lower, "\ntransfer-encoding:") {
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(body))
+	}
+	if p.Then != ThenKeep && !strings.Contains(lower, "\nconnection:") {
+		b.WriteString("Connection: close\r\n")
+	}
+	b.WriteString("\r\n")
+	if !bodiless && method != "HEAD" {
+		b.Write(body)
+	}
+	return b.Bytes()
+}
+
+// reasons are the phrases of RFC 9110 section 15 for what is likely to be made up;
+// others have none, which is allowed (RFC 9112 section 4).
+var reasons = map[int]string{200: "OK", 201: "Created", 204: "No Content", 301: "Moved Permanently", 302: "Found", 304: "Not Modified",
+	307: "Temporary Redirect", 308: "Permanent Redirect", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+	407: "Proxy Authentication Required", 408: "Request Timeout", 409: "Conflict", 410: "Gone", 411: "Length Required", 413: "Content Too Large",
+	417: "Expectation Failed", 421: "Misdirected Request", 425: "Too Early", 426: "Upgrade Required", 429: "Too Many Requests",
+	431: "Request Header Fields Too Large", 500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway",
+	503: "Service Unavailable", 504: "Gateway Timeout", 511: "Network Authentication Required"}

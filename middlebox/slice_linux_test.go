@@ -1,0 +1,71 @@
+package middlebox
+
+import (
+	"net"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"crimp/faults"
+	"crimp/faults/wire"
+)
+
+// TestSliceIsSegments: as many segments leave for the client as there are pieces,
+// by the kernel's own count, also when the client takes its time.
+func TestSliceIsSegments(t *testing.T) {
+	const size, total = 10, 3000
+	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: origin(t, func(c *net.TCPConn) {
+		defer c.Close()
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			return
+		}
+		c.Write(make([]byte, total))
+		c.Read(make([]byte, 1))
+	}), Rules: []faults.Rule{rule("slice", map[string]any{"size": size})}})
+	c := dial(t, b, "web")
+	before := segmentsOut(t, b)
+	say(t, c, "x")
+	expect(t, c, string(make([]byte, total)))
+	until(t, "every piece is a segment", func() bool { return segmentsOut(t, b)-before >= total/size })
+	if n := segmentsOut(t, b) - before; n > total/size+total/size/10 {
+		t.Errorf("%d segments with data for %d pieces", n, total/size)
+	}
+}
+
+// segmentsOut is how many segments with data the one session has sent its client.
+func segmentsOut(t *testing.T, b *Box) (n int) {
+	t.Helper()
+	b.on(b.loops[0], func(l *loop) {
+		info, err := unix.GetsockoptTCPInfo(int(l.sessions[0].leg[wire.Downstream].sock), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		n = int(info.Data_segs_out)
+	})
+	return n
+}
+
+// TestSliceWaits: pieces that the client does not take yet come in order later.
+func TestSliceWaits(t *testing.T) {
+	sent := make([]byte, 8<<20)
+	for i := range sent {
+		sent[i] = byte(i ^ i>>8 ^ i>>16)
+	}
+	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: origin(t, func(c *net.TCPConn) {
+		defer c.Close()
+		c.Write(sent)
+	}), Rules: []faults.Rule{rule("slice", map[string]any{"size": 1000, "variation": 900})}})
+	c := dial(t, b, "web")
+	until(t, "the client's window is full", func() bool { return b.State().Routes[0].Bytes.Downstream > 100_000 && pendingOf(b) > 0 })
+	wantEnd(t, c, string(sent), "fin")
+}
+
+func pendingOf(b *Box) (n int) {
+	b.on(b.loops[0], func(l *loop) {
+		if len(l.sessions) > 0 {
+			n = l.sessions[0].leg[wire.Downstream].pending()
+		}
+	})
+	return n
+}
