@@ -55,4 +55,4 @@ fuzz:
 	done
 
 docs:
-	CRIMP_UPDATE_README=1 $(GO) test -run TestFaultsTable ./cmd/crimp/e2e
+	CRIMP_UPDATE_README=1 $(GO) test -count=1 -run TestFaultsTable ./cmd/crimp/e2e
