@@ -48,7 +48,8 @@ type Disarmer interface{ Disarm(w *Writer) }
 
 // Finisher is a message stage that cannot stop half-way: a body that it began to
 // chunk must end in a last chunk. While Unfinished says true its slot outlives
-// its rule, up to the end of the message; it can no more delay anything.
+// its rule, up to the end of the message; it can no more delay anything. A stage
+// for both directions says itself when it is through (Writer.Gone).
 type Finisher interface{ Unfinished() bool }
 
 // Waker is told that the time asked for with Writer.Alarm has come.

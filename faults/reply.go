@@ -81,6 +81,7 @@ c> GET / HTTP/1.1\r\n\r\n
 
 type replyStage struct {
 	p    reply
+	ate  bool // the request's beginning is gone: the answer must be ours
 	due  bool // to be said in its turn
 	said bool
 	out  bool // the request is through, or swallowed
@@ -112,6 +113,7 @@ func (r *replyStage) request(s wire.Segment, w *Writer) {
 	if r.out {
 		return
 	}
+	r.ate = r.p.When == "instead"
 	head := s.Part == wire.HeadEnd && s.Last
 	if r.p.When != "after" && !r.due && (s.End || head && (r.p.When == "early" || s.Head.Find("Expect") >= 0)) {
 		r.due = true
@@ -121,6 +123,12 @@ func (r *replyStage) request(s wire.Segment, w *Writer) {
 		r.out = true
 		w.Gone()
 	}
+}
+
+// Unfinished: a request that was begun to be eaten is eaten and answered, an
+// answer in whose place something was said is swallowed.
+func (r *replyStage) Unfinished() bool {
+	return r.ate && !(r.out && r.said) || r.p.When == "after" && r.said
 }
 
 func (r *replyStage) Wake(w *Writer) {

@@ -118,7 +118,7 @@ func (l *lane) rehouse(p *Plan) {
 			s.part = parts[k]
 			continue
 		}
-		if f, ok := s.stage.(Finisher); ok && s.msg && (s.leaving || f.Unfinished()) {
+		if f, ok := s.stage.(Finisher); ok && (s.msg || s.part.prep.kind.both) && (s.leaving || f.Unfinished()) {
 			s.leaving, s.w.cursor = true, time.Time{}
 			continue
 		}
