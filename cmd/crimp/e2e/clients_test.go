@@ -36,7 +36,7 @@ type row struct {
 	warm   bool // an exchange first; the rule is armed before it
 	method string
 	header string        // one field, "Name: value"
-	body   string        // what the origin answers with: chunked, close-delimited, or length 16 where empty
+	body   string        // what the origin answers with: chunked, close (its end), open (it never ends); with its length if empty
 	late   bool          // Content-Length is the last field
 	pause  time.Duration // between the two requests; 10 ms at least
 	reuse  bool          // connections are counted
@@ -74,7 +74,9 @@ var rows = []row{
 	{name: "truncate", rule: fault("truncate"), want: "E E E E E E E"},
 	{name: "reset", rule: fault("reset"), want: "E E E E E E E"},
 	{name: "stall-body", rule: fault("stall-body"), want: "H H H H H H H"},
-	{name: "close-delimited, then reset", rule: fault("cut", "at=body:8", "end=rst"), body: "close", want: "E E E E S S E"},
+	// fetch takes it for the end. So does Node's http if the RST comes together with
+	// the last bytes (sometimes); here it comes alone.
+	{name: "close-delimited, then reset", rule: fault("cut", "at=idle:100ms", "end=rst"), body: "open", want: "E E E E E ok E"},
 	{name: "no-last-chunk", rule: fault("no-last-chunk"), body: "chunked", want: "E E E E E E E"},
 	{name: "cut inside a chunk", rule: fault("cut", "at=chunk_data:1"), body: "chunked", want: "E S E E E E E"},
 	{name: "cut-last-chunk", rule: fault("cut-last-chunk"), body: "chunked", want: "E E E ok E E E"},
@@ -273,7 +275,7 @@ func (r row) answer(string) string {
 	switch {
 	case r.body == "chunked":
 		return "HTTP/1.1 200 OK\r\nServer: lab\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n" + clientBody + "\r\n0\r\n\r\n"
-	case r.body == "close":
+	case r.body == "close", r.body == "open":
 		return "HTTP/1.1 200 OK\r\nServer: lab\r\n\r\n" + clientBody
 	case r.late:
 		return "HTTP/1.1 200 OK\r\nServer: lab\r\nX-Second: abcdefgh\r\nContent-Length: 16\r\n\r\n" + clientBody
