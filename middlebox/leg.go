@@ -35,6 +35,10 @@ type leg struct {
 	shut   bool // our FIN is out
 	gone   bool // ended: how is in ended
 
+	full  uint8    // reads in a row that filled the loop's buffer, up to fullReads
+	piped int      // bytes read from it that are still in pipe: see pipe.go
+	pipe  sys.Pipe // lent while piped is not 0
+
 	pend []byte // what the peer did not take
 	at   int    // pend before it is out
 	read int64  // bytes read from it
@@ -159,31 +163,49 @@ func (g *leg) dead() bool {
 // input reads up to n bytes into the loop's buffer. Again when there is nothing
 // to be had now; EOF and Reset once, each when everything before was read.
 func (g *leg) input(n int) ([]byte, sys.Outcome) {
+	if g.piped > 0 {
+		return g.s.l.buf[:g.recall(g.s.l.buf[:n])], sys.OK
+	}
 	if g.flags&sys.In == 0 {
 		return nil, sys.Again
 	}
 	l := g.s.l
 	got, out := l.k.Read(g.sock, l.buf[:n])
-	switch out {
-	case sys.OK:
-		g.read += int64(got)
-		l.spent += got
-		if got < n && g.flags&(sys.Fin|sys.Err) == 0 && !g.broken {
+	if out != sys.OK {
+		return nil, g.stopped(out)
+	}
+	g.read += int64(got)
+	l.spent += got
+	switch {
+	case got == len(l.buf):
+		g.full = min(g.full+1, fullReads)
+	case got < n:
+		g.full = 0
+		if g.flags&(sys.Fin|sys.Err) == 0 && !g.broken {
 			g.flags &^= sys.In
 		}
-		return l.buf[:got], sys.OK
+	}
+	return l.buf[:got], sys.OK
+}
+
+// stopped is what it means that a read, or a pipe's filling, got nothing.
+func (g *leg) stopped(out sys.Outcome) sys.Outcome {
+	switch out {
 	case sys.Again:
 		g.flags &^= sys.In
 		if g.broken {
-			return nil, sys.Reset
+			return sys.Reset
 		}
-		return nil, sys.Again
+		return sys.Again
 	case sys.EOF:
 		g.flags &^= sys.In
+		if g.broken { // the error went to the write: this is no clean end
+			return sys.Reset
+		}
 		g.eof = true
-		return nil, sys.EOF
+		return sys.EOF
 	}
-	return nil, sys.Reset
+	return sys.Reset
 }
 
 // discard reads away what comes on a leg whose ending waits; it says whether
@@ -352,5 +374,6 @@ func (g *leg) leave() {
 		g.tell(e)
 	}
 	g.forget()
+	g.spill()
 	g.gone, g.sock = true, sys.None
 }

@@ -50,7 +50,7 @@ func (s *session) item() SessionItem {
 	}
 	if s.eng != nil && !s.crashed {
 		down, up := s.eng.HeldBytes()
-		it.Held = Flow{Upstream: int64(up + server.pending()), Downstream: int64(down + client.pending())}
+		it.Held = Flow{Upstream: int64(up + server.pending() + client.piped), Downstream: int64(down + client.pending() + server.piped)}
 		it.Protocol = protocolWord(s.eng.Protocol())
 	}
 	if !s.ended {

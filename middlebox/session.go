@@ -123,7 +123,7 @@ func (s *session) relay(d wire.Direction) bool {
 		return false
 	case from.ending != nil && from.ending.op > faults.OpShut:
 		return from.discard()
-	case from.flags&sys.In == 0:
+	case from.flags&sys.In == 0 && from.piped == 0:
 		return false
 	case from.eof: // a RST may come after the FIN
 		if from.dead() {
@@ -142,18 +142,28 @@ func (s *session) relay(d wire.Direction) bool {
 		s.starve()
 		return false
 	}
-	// What the engine need not see (Splice) is read and given to it all the same:
-	// it takes bytes wherever it would take their number. Moving them unseen
-	// through a pipe is only faster, and has its place here.
+	if want.Mode == faults.Splice {
+		if out, done := s.carry(d, want.N); done {
+			return s.took(d, out)
+		}
+	}
 	n := len(s.l.buf)
 	if want.N > 0 && want.N < int64(n) {
 		n = int(want.N)
 	}
 	b, out := from.input(n)
-	switch out {
-	case sys.OK:
+	if out == sys.OK {
 		s.last = s.l.now
 		s.step(faults.Input{Kind: faults.InBytes, Dir: d, Data: b})
+	}
+	return s.took(d, out)
+}
+
+// took goes on after bytes of d were moved, or none; it says whether there may
+// be more.
+func (s *session) took(d wire.Direction, out sys.Outcome) bool {
+	switch out {
+	case sys.OK:
 	case sys.EOF:
 		s.step(faults.Input{Kind: faults.InEOF, Dir: d})
 	case sys.Reset:
@@ -294,7 +304,7 @@ func sooner(a, b time.Time) time.Time {
 // account tells the route and the box what moved and what is held.
 func (s *session) account() {
 	down, up := s.eng.HeldBytes()
-	held := int64(down + up + s.leg[0].pending() + s.leg[1].pending())
+	held := int64(down + up + s.leg[0].pending() + s.leg[1].pending() + s.leg[0].piped + s.leg[1].piped)
 	if held != s.held {
 		s.r.held.Add(held - s.held)
 		s.l.box.held.Add(held - s.held)
