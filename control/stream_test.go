@@ -62,12 +62,12 @@ func TestAPeerThatDoesNotReadIsGone(t *testing.T) {
 // not looked at, and the queue does not grow.
 func TestAStuckReaderStopsItsOwnCallsOnly(t *testing.T) {
 	w := newWorld(t)
-	w.box.Emit(middlebox.Event{Type: "fault.fired", Data: strings.Repeat("x", 1<<20)})
+	w.box.Emit(middlebox.Event{Type: "fault.fired", Data: strings.Repeat("x", 256<<10)})
 	ws := slowSocket(t, w)
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		for range 200 { // 1 MiB of answer each
+		for range 200 { // 256 KiB of answer each: more than all buffers take
 			if ws.WriteMessage(websocket.TextMessage, []byte(call1("event.list", ""))) != nil {
 				return
 			}

@@ -159,7 +159,6 @@ type Engine struct {
 	lanes    [2]lane
 	q        exchanges
 	bonds    []*bond
-	operator bond
 
 	now     time.Time // of this Step; never goes back
 	opened  time.Time
@@ -256,7 +255,7 @@ func (e *Engine) finish() []Action {
 func (e *Engine) Deadline() time.Time {
 	var first time.Time
 	sooner := func(t time.Time) {
-		if !t.IsZero() && !t.Equal(Never) && (first.IsZero() || t.Before(first)) {
+		if !t.IsZero() && !isNever(t) && (first.IsZero() || t.Before(first)) {
 			first = t
 		}
 	}
@@ -286,7 +285,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	}
 	n := int64(math.MaxInt64)
 	for _, s := range l.chain {
-		if s.w.cursor.Equal(Never) {
+		if !s.w.line && isNever(s.w.cursor) {
 			return Demand{Mode: Hold}
 		}
 		n = min(n, s.blind(l.off))

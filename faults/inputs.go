@@ -136,7 +136,6 @@ func (e *Engine) command(a Act, side Side) {
 			l.halted = true
 		case ActResume:
 			l.halted = false
-			l.out.free(&e.operator, e.now)
 		case ActFin:
 			l.mute = true
 			l.cutOff(OpShut)

@@ -33,6 +33,7 @@ type lane struct {
 	halted bool  // an operator stalled it
 	told   bool  // that it is opaque
 	final  bool  // the response in progress is a final one
+	middle int64 // of the chunk-size line in the chain, as a place in its message
 }
 
 // term is the end of a direction on its way through the chain.
@@ -108,6 +109,11 @@ func (l *lane) headline(s wire.Segment) {
 
 // pass lets a segment into the chain.
 func (l *lane) pass(s wire.Segment) {
+	if s.Part == wire.ChunkSize {
+		if l.middle = -1; s.First && s.Last { // as it is where a rule needs it
+			l.middle = s.Pos + int64(len(lineText(s.Data))/2)
+		}
+	}
 	if !l.mute {
 		if l.dir == wire.Upstream && l.ex != nil && (s.Part == wire.Body || s.Part == wire.ChunkData) {
 			l.ex.Asked += int64(len(s.Data))
@@ -142,7 +148,7 @@ func (l *lane) complete() {
 }
 
 // deliver shows a segment to the slot after from, or says it.
-func (l *lane) deliver(from *slot, s wire.Segment, at time.Time, by *bond) {
+func (l *lane) deliver(from *slot, s wire.Segment, at time.Time, by *late) {
 	i := 0
 	if from != nil {
 		i = from.i + 1
@@ -155,7 +161,7 @@ func (l *lane) deliver(from *slot, s wire.Segment, at time.Time, by *bond) {
 }
 
 // say sends a segment to the receiver: at once if nothing waits, else in its turn.
-func (l *lane) say(s wire.Segment, at time.Time, by *bond) {
+func (l *lane) say(s wire.Segment, at time.Time, by *late) {
 	e := entry{at: at, by: by, op: OpSend}
 	if s.Off >= 0 && s.Message > 0 {
 		e.ex = l.ex
@@ -196,10 +202,7 @@ func (l *lane) sayBytes(e entry, s wire.Segment) {
 // passes says that an entry need not be queued. Under an operator's stall
 // everything is.
 func (l *lane) passes(e *entry) bool {
-	if l.halted {
-		e.at, e.by = Never, &l.e.operator
-	}
-	return l.out.empty() && !e.at.After(l.e.now) && !l.waits()
+	return !l.halted && l.out.empty() && !e.at.After(l.e.now) && !l.waits()
 }
 
 // waits says that the receiver's leg does not stand yet.
@@ -215,7 +218,7 @@ func (l *lane) queue(e entry) {
 }
 
 // note tells the journal something when the bytes said before it are out.
-func (l *lane) note(n Note, at time.Time, by *bond) {
+func (l *lane) note(n Note, at time.Time, by *late) {
 	if e := (entry{at: at, by: by, op: OpNote}); !l.passes(&e) {
 		e.note = &n
 		l.out.put(e, nil)
@@ -224,8 +227,19 @@ func (l *lane) note(n Note, at time.Time, by *bond) {
 	l.e.tellNow(n)
 }
 
+// free lets go, in order, what a rule held back here, and moves its cursors back
+// to now.
+func (l *lane) free(b *bond) {
+	l.out.free(b, l.e.now)
+	for _, s := range l.chain {
+		if s.bond == b {
+			s.w.cursor = time.Time{}
+		}
+	}
+}
+
 // terminate takes FIN, RST or an ending through the chain after from.
-func (l *lane) terminate(from *slot, t term, at time.Time, by *bond) {
+func (l *lane) terminate(from *slot, t term, at time.Time, by *late) {
 	i := 0
 	if from != nil {
 		i = from.i + 1
@@ -245,7 +259,7 @@ func (l *lane) terminate(from *slot, t term, at time.Time, by *bond) {
 }
 
 // finish ends the receiver's leg after all that was said.
-func (l *lane) finish(t term, at time.Time, by *bond) {
+func (l *lane) finish(t term, at time.Time, by *late) {
 	l.queue(entry{at: at, by: by, op: t.op, note: t.note})
 }
 
@@ -259,6 +273,10 @@ func (l *lane) end(w *Writer, how Ending, other Other, note *Note) {
 	at, by := w.when(), w.binding()
 	t := term{op: how.op(), note: note}
 	if note != nil {
+		for _, s := range l.chain[w.slot.i+1:] { // what others keep back goes out before the end
+			s.letGo()
+		}
+		note.Bytes = l.said
 		w.slot.record(note)
 	}
 	if how == StallEnd {
@@ -270,7 +288,7 @@ func (l *lane) end(w *Writer, how Ending, other Other, note *Note) {
 			l.ex.Outcome = "stalled"
 		}
 		w.Until(Never)
-		l.terminate(w.slot, t, Never, w.slot.bond)
+		l.terminate(w.slot, t, Never, w.slot.bond.late(w.at, w.by, false))
 	} else {
 		l.terminate(w.slot, t, at, by)
 	}

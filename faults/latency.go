@@ -73,21 +73,21 @@ func (l *latencyStage) Segment(s wire.Segment, w *Writer) {
 		if k >= int64(len(s.Data)) {
 			break
 		}
-		w.Until(w.Now().Add(l.delay))
+		w.Delay(l.delay)
 		w.Send(s.Slice(0, int(k)))
 		s = s.Slice(int(k), len(s.Data))
 	}
 	if l.p.Jitter == 0 {
 		l.delay = time.Duration(l.p.Delay)
 	}
-	w.Until(w.Now().Add(l.delay))
+	w.Delay(l.delay)
 	w.Send(s)
 }
 
 // End delays FIN, and RST, as the bytes before it.
 func (l *latencyStage) End(w *Writer) {
 	if w.Fire() {
-		w.Until(w.Now().Add(max(l.delay, time.Duration(l.p.Delay)-time.Duration(l.p.Jitter))))
+		w.Delay(max(l.delay, time.Duration(l.p.Delay)-time.Duration(l.p.Jitter)))
 	}
 	w.Shut()
 }

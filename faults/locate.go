@@ -15,6 +15,7 @@ type locator struct {
 	known  bool
 	body   int64 // body data bytes of the message seen so far
 	chunk  int64 // data bytes of the chunk seen so far
+	middle int64 // of the chunk-size line, as lane.middle
 	done   bool
 }
 
@@ -44,7 +45,7 @@ func (l *locator) look(s *wire.Segment) (int, bool) {
 	case HeadAt:
 		return len(s.Data), s.Part == wire.HeadEnd && s.Last
 	case StartLineMid:
-		return len(lineText(s.Data)) / 2, s.Part == wire.StartLine && s.First && s.Last
+		return within(startStop(s)/2-s.Pos, n, s.Part == wire.StartLine && startStop(s) > 0)
 	case FieldMid, FieldNameMid:
 		return l.field(s)
 	case BodyAt, BodyPercent, BodyFromEnd:
@@ -52,7 +53,13 @@ func (l *locator) look(s *wire.Segment) (int, bool) {
 	case ChunkAt:
 		return 0, s.Part == wire.ChunkSize && s.First && int64(s.Index) == l.pos.N
 	case ChunkSizeMid:
-		return len(lineText(s.Data)) / 2, s.Part == wire.ChunkSize && s.First && s.Last && int64(s.Index) == l.pos.N
+		if s.Part != wire.ChunkSize || int64(s.Index) != l.pos.N {
+			return 0, false
+		}
+		if s.First && s.Last {
+			return len(lineText(s.Data)) / 2, true
+		}
+		return within(l.middle-s.Pos, n, l.middle >= 0)
 	case ChunkDataMid:
 		return l.inChunk(s)
 	case LastChunkAt:
@@ -81,9 +88,18 @@ func lineText(line []byte) []byte {
 	return line[:n]
 }
 
-// field finds the middle of a field's name or value in its whole line.
+// startStop is where the start line ends, 0 if that is not known yet.
+func startStop(s *wire.Segment) int64 {
+	if s.Head == nil {
+		return 0
+	}
+	return int64(s.Head.StartStop)
+}
+
+// field finds the middle of a field's name or value. The line is known whole, but
+// a rule before this one may have parted it at a place of its own.
 func (l *locator) field(s *wire.Segment) (int, bool) {
-	if s.Part != wire.Field || !s.First || !s.Last || s.Head == nil || s.Index > len(s.Head.Fields) {
+	if s.Part != wire.Field || s.Head == nil || s.Index > len(s.Head.Fields) {
 		return 0, false
 	}
 	f := s.Head.Fields[s.Index-1]
@@ -94,10 +110,11 @@ func (l *locator) field(s *wire.Segment) (int, bool) {
 	} else if int64(s.Index) != l.pos.N {
 		return 0, false
 	}
+	middle := f.Value + (f.Stop-f.Value)/2
 	if l.pos.Kind == FieldNameMid {
-		return (f.Colon - f.Start) / 2, true
+		middle = f.Start + (f.Colon-f.Start)/2
 	}
-	return f.Value - f.Start + (f.Stop-f.Value)/2, true
+	return within(int64(middle)-s.Pos, int64(len(s.Data)), true)
 }
 
 // inBody finds a body byte: body:N, body:P% and, where the length is known,

@@ -13,13 +13,14 @@ type outbox struct {
 	head    int // entries before it are out
 	buf     []byte
 	bufHead int // bytes before it are out
+	stuck   int // entries that are never due by themselves
 	held    int // bytes waiting, those of others' buffers included
 }
 
 // entry is one thing waiting. Bytes are the next n of buf, or ext.
 type entry struct {
 	at   time.Time
-	by   *bond // who made it wait: freed when that rule goes
+	by   *late // why it waits; nil: for what is before it
 	op   Op
 	n    int
 	ext  []byte // bytes that stay valid by themselves (inserted ones): not copied
@@ -28,32 +29,32 @@ type entry struct {
 	note *Note
 }
 
-// bond ties waiting entries to what made them wait: a rule at work on this
-// session, or the operator. When it goes, what it held goes out in order.
-type bond struct{ state *state }
-
 func (o *outbox) empty() bool { return o.head == len(o.entries) }
 
-// stalled says that the last thing said never comes by itself.
-func (o *outbox) stalled() bool {
-	return !o.empty() && o.entries[len(o.entries)-1].at.Equal(Never)
+// stalled says that something said never goes by itself, nor what is behind it.
+func (o *outbox) stalled() bool { return o.stuck > 0 }
+
+// count counts anew what is stuck.
+func (o *outbox) count() {
+	o.stuck = 0
+	for i := o.head; i < len(o.entries); i++ {
+		if isNever(o.entries[i].at) {
+			o.stuck++
+		}
+	}
 }
 
 // next is when the first entry may go, zero if there is none or it never may.
 func (o *outbox) next() time.Time {
-	if o.empty() || o.entries[o.head].at.Equal(Never) {
+	if o.empty() || isNever(o.entries[o.head].at) {
 		return time.Time{}
 	}
 	return o.entries[o.head].at
 }
 
-// put adds an entry, not before the last one, and copies b for it.
+// put adds an entry and copies b for it. Its time is its own: that it does not go
+// before those that stand before it is a matter of pop.
 func (o *outbox) put(e entry, b []byte) {
-	if !o.empty() {
-		if last := &o.entries[len(o.entries)-1]; e.at.Before(last.at) {
-			e.at, e.by = last.at, last.by
-		}
-	}
 	o.held += len(b) + len(e.ext)
 	if len(b) > 0 {
 		o.buf = append(o.buf, b...)
@@ -66,6 +67,9 @@ func (o *outbox) put(e entry, b []byte) {
 			}
 		}
 		e.n = len(b)
+	}
+	if isNever(e.at) {
+		o.stuck++
 	}
 	o.entries = append(o.entries, e)
 }
@@ -110,20 +114,13 @@ func (o *outbox) compact() {
 	}
 }
 
-// free lets out, in order, what b made wait. What stands behind something that
-// others make wait, waits with it.
+// free lets go what b made wait: to what else delays it, or out.
 func (o *outbox) free(b *bond, now time.Time) {
-	var last *entry
 	for i := o.head; i < len(o.entries); i++ {
 		e := &o.entries[i]
-		if e.by == b {
-			e.at, e.by = now, nil
-		}
-		if last != nil && e.at.Before(last.at) {
-			e.at, e.by = last.at, last.by
-		}
-		last = e
+		e.at, e.by = e.by.without(b, e.at, now)
 	}
+	o.count()
 }
 
 // discard drops the bytes that b made wait, and whatever else it bound but notes.
@@ -132,7 +129,7 @@ func (o *outbox) discard(b *bond) {
 	buf := o.buf[:o.bufHead]
 	from := o.bufHead
 	for _, e := range o.entries[o.head:] {
-		if e.by == b && e.op != OpNote {
+		if e.by.of(b) && e.op != OpNote {
 			from += e.n
 			o.held -= e.n + len(e.ext)
 			continue
@@ -143,6 +140,7 @@ func (o *outbox) discard(b *bond) {
 	}
 	clear(o.entries[len(kept):])
 	o.entries, o.buf = kept, buf
+	o.count()
 }
 
 // drop forgets everything but notes, those of endings too, which become due: the
@@ -156,5 +154,5 @@ func (o *outbox) drop(now time.Time) {
 	}
 	clear(o.entries[len(kept):])
 	o.entries = kept
-	o.buf, o.held = o.buf[:o.bufHead], 0
+	o.buf, o.held, o.stuck = o.buf[:o.bufHead], 0, 0
 }

@@ -62,7 +62,7 @@ func (s *slot) open() {
 }
 
 // segment shows the slot a run of bytes that reaches it at a time.
-func (s *slot) segment(seg wire.Segment, at time.Time, by *bond) {
+func (s *slot) segment(seg wire.Segment, at time.Time, by *late) {
 	w := &s.w
 	if w.ended {
 		return
@@ -82,6 +82,7 @@ func (s *slot) segment(seg wire.Segment, at time.Time, by *bond) {
 
 // locate passes the segment on, with the damage at its place if it is in it.
 func (s *slot) locate(seg wire.Segment) {
+	s.at.middle = s.lane.middle
 	k, ok := s.at.find(&seg)
 	switch {
 	case !ok:

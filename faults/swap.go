@@ -87,7 +87,7 @@ func (e *Engine) swap(p *Plan) {
 			return false
 		}
 		for d := range e.lanes {
-			e.lanes[d].out.free(b, e.now)
+			e.lanes[d].free(b)
 		}
 		return true
 	})

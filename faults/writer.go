@@ -13,8 +13,9 @@ import (
 type Writer struct {
 	slot    *slot
 	at      time.Time // when what is being seen reached this stage
-	by      *bond     // what made it late, if anything did
+	by      *late     // why it was late, if it was
 	cursor  time.Time // nothing of this stage goes on before it
+	line    bool      // the cursor was moved by Delay
 	seg     wire.Segment
 	passing *term // the FIN, RST or ending that Ender is told of, until Shut
 	pending *Note // a firing not yet told: its ending may still be said
@@ -60,6 +61,11 @@ func (w *Writer) Until(t time.Time) {
 
 // Wait moves the cursor by d, from now or from where it stands if that is later.
 func (w *Writer) Wait(d time.Duration) { w.Until(w.when().Add(d)) }
+
+// Delay is for a delay line: what is said next goes on d after it came to this
+// stage. It holds up nothing that comes later, but for the order of bytes; and if
+// a rule goes because of which it came late, it goes on that much sooner.
+func (w *Writer) Delay(d time.Duration) { w.line, w.cursor = true, w.at.Add(d) }
 
 // Stall lets nothing pass for d (0: until disarmed) and says so in the event.
 func (w *Writer) Stall(d time.Duration) {
@@ -130,12 +136,7 @@ func (w *Writer) Miss(why string) {
 func (w *Writer) Free() {
 	e := w.slot.lane.e
 	for i := range e.lanes {
-		e.lanes[i].out.free(w.slot.bond, e.now)
-		for _, s := range e.lanes[i].chain {
-			if s.bond == w.slot.bond {
-				s.w.cursor = time.Time{}
-			}
-		}
+		e.lanes[i].free(w.slot.bond)
 	}
 }
 
@@ -163,9 +164,9 @@ func (w *Writer) when() time.Time {
 }
 
 // binding is this stage's bond if it is what makes the bytes late.
-func (w *Writer) binding() *bond {
+func (w *Writer) binding() *late {
 	if w.cursor.After(w.at) {
-		return w.slot.bond
+		return w.slot.bond.late(w.at, w.by, w.line)
 	}
 	return w.by
 }

@@ -198,11 +198,9 @@ func (g *leg) stopped(out sys.Outcome) sys.Outcome {
 		}
 		return sys.Again
 	case sys.EOF:
-		g.flags &^= sys.In
-		if g.broken { // the error went to the write: this is no clean end
-			return sys.Reset
+		if g.eof = true; !g.dead() { // else the RST behind the FIN is told next
+			g.flags &^= sys.In
 		}
-		g.eof = true
 		return sys.EOF
 	}
 	return sys.Reset

@@ -104,6 +104,7 @@ func (s *session) rounds() {
 				more = true
 			}
 		}
+		s.tally() // each round, or a turn could hold a turn's bytes past the bound
 		if !more {
 			break
 		}
@@ -301,8 +302,8 @@ func sooner(a, b time.Time) time.Time {
 	return a
 }
 
-// account tells the route and the box what moved and what is held.
-func (s *session) account() {
+// tally tells the route and the box what is held.
+func (s *session) tally() {
 	down, up := s.eng.HeldBytes()
 	held := int64(down + up + s.leg[0].pending() + s.leg[1].pending() + s.leg[0].piped + s.leg[1].piped)
 	if held != s.held {
@@ -310,6 +311,11 @@ func (s *session) account() {
 		s.l.box.held.Add(held - s.held)
 		s.held = held
 	}
+}
+
+// account tells the route and the box what moved and what is held.
+func (s *session) account() {
+	s.tally()
 	for d := range s.leg {
 		if n := s.leg[d].said - s.counted[d]; n != 0 {
 			s.counted[d] += n

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"crimp/faults"
 	"crimp/faults/wire"
 	"crimp/middlebox/simnet"
 )
@@ -296,5 +295,3 @@ func (w *world) ending(s *simSession) (*Event, *drawnRule) {
 
 // ended is how a peer's connection ended, as the peer saw it.
 func (a *actor) ended() simnet.End { return a.p.End() }
-
-func isRST(e faults.Ending) bool { return e == faults.Rst }

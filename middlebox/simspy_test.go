@@ -35,6 +35,14 @@ type tap struct {
 	reset  bool // closed with a RST
 }
 
+// who is the client's address, or the box's own on a server's connection.
+func (t *tap) who() netip.AddrPort {
+	if t.client.IsValid() {
+		return t.client
+	}
+	return t.own
+}
+
 // stamp is when so many bytes had passed. The step is the driver's; 0: never.
 type stamp struct {
 	step  int
@@ -123,6 +131,7 @@ func (k *spy) Read(s sys.Socket, b []byte) (int, sys.Outcome) {
 	switch out {
 	case sys.OK:
 		t.in = append(t.in, k.now(total(t.in)+n))
+		k.w.tracef("box: reads %q from %v", b[:n], t.who())
 	case sys.EOF:
 		t.eof = k.now(total(t.in))
 	case sys.Reset:
@@ -176,6 +185,7 @@ func (k *spy) Write(s sys.Socket, b []byte) (int, sys.Outcome) {
 	if n > 0 {
 		t := k.tap(s)
 		t.out = append(t.out, k.now(total(t.out)+n))
+		k.w.tracef("box: writes %q to %v", b[:n], t.who())
 	}
 	return n, out
 }

@@ -32,7 +32,24 @@ var simFirst = flag.Uint64("sim.first", 1, "the first seed")
 var regressions = []struct {
 	seed uint64
 	bug  string
-}{}
+}{
+	{2, "an exchange whose request line never came whole finished without having started"},
+	{5, "requests behind a cut started exchanges that never finished"},
+	{84, "a rule fired where one behind it in the chain had just ended the direction"},
+	{128, "a cut of both directions ended a session twice"},
+	{294, "an exchange started on a session that had been ended by command"},
+	{298, "a cut after the sender's FIN counted as fired, was not told and did nothing"},
+	{364, "a fault that fired towards a server not yet connected was not told"},
+	{537, "reset with a match of http keys was refused on an auto route"},
+	{587, "a message longer than a second lost its line rules"},
+	{1552, "exchanges stayed open when a reset met a leg that was shut already"},
+	{2681, "what an ending let out of the other direction ended the session once more"},
+	{3453, "a sender that was kept and had said FIN was never told FIN"},
+	{2002006, "disarming one of two latencies let bytes out before the other's delay"},
+	{3038477, "a peer's FIN, read after a write had met its reset, hid the reset and left the session behind"},
+	{3023610, "start_line missed in a line that another rule had parted"},
+	{2024273, "a cut did not count the bytes that another rule kept back"},
+}
 
 func simRuns() int {
 	if n, err := strconv.Atoi(os.Getenv("CRIMP_SIM_RUNS")); err == nil && n > 0 {

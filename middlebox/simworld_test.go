@@ -417,6 +417,11 @@ func (w *world) state() string {
 			down, up := s.eng.HeldBytes()
 			fmt.Fprintf(&b, "\n  session %s: held %d down %d up, pending %d and %d, demand %+v and %+v", s.id, down, up,
 				s.leg[0].pending(), s.leg[1].pending(), s.eng.Demand(0), s.eng.Demand(1))
+			for d := range s.leg {
+				g := &s.leg[d]
+				fmt.Fprintf(&b, "\n    leg to %v: socket %d, flags %b, up %v, eof %v, broken %v, shut %v, gone %v, ending %+v",
+					g.to, g.sock, g.flags, g.up, g.eof, g.broken, g.shut, g.gone, g.ending)
+			}
 		}
 		fmt.Fprintf(&b, "\n  loop: %d retirees, %d queued", l.retirees, len(l.queue)-l.head)
 	}

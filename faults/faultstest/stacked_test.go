@@ -1,0 +1,76 @@
+package faultstest
+
+import (
+	"testing"
+	"time"
+
+	"crimp/faults"
+)
+
+// TestStackedDelays: of two rules that delay the same bytes one is disarmed. What
+// it held goes on, whatever their order, and so does what comes after.
+func TestStackedDelays(t *testing.T) {
+	rule := func(fault, key, value string) faults.Rule {
+		return faults.Rule{Fault: fault, Armed: true, Params: map[string]any{key: value}}
+	}
+	stall, latency := rule("stall", "at", "body:1"), rule("latency", "delay", "20ms")
+	for _, c := range []struct {
+		name  string
+		rules []faults.Rule
+	}{
+		{"stall before latency", []faults.Rule{stall, latency}},
+		{"latency before stall", []faults.Rule{latency, stall}},
+		{"two latencies", []faults.Rule{rule("latency", "delay", "1h"), latency}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for seed := range uint64(20) {
+				plan := compile(t, nil, c.rules...)
+				tr := NewTraffic(plan, 1, Random(seed), seed, 3)
+				tr.Pipelined = true
+				tr.Run()
+				tr.Pass(time.Minute)
+				tr.Run()
+				rules := []faults.Rule{plan.Rules()[0].Rule, plan.Rules()[1].Rule}
+				for i := range rules {
+					rules[i].Armed = rules[i].Fault == "latency" && rules[i].Params["delay"] == "20ms"
+				}
+				after, err := faults.Compile(plan, 42, "web", faults.HTTP, rules)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tr.Swap(after)
+				for range 10 {
+					tr.Run()
+					tr.Pass(time.Second)
+				}
+				tr.More(2)
+				for range 10 {
+					tr.Run()
+					tr.Pass(time.Second)
+				}
+				untouched(t, tr, c.name)
+			}
+		})
+	}
+}
+
+// TestPartedLine: a rule finds the middle of a line that a rule before it has
+// parted at a place of its own, whatever that rule's gate said.
+func TestPartedLine(t *testing.T) {
+	for at, want := range map[string]string{
+		"start_line":   `HTTP/~1.`,
+		"field:1":      `HTTP/~1.1 200 OK\r\nTE: ab`,
+		"field_name:1": `HTTP/~1.1 200 OK\r\nT`,
+		"chunk_size:1": `HTTP/~1.1 200 OK\r\nTE: abcd\r\nTransfer-Encoding: chunked\r\n\r\n000`,
+	} {
+		inject := faults.Rule{Name: "a", Fault: "inject", Params: map[string]any{"at": "message:5", "bytes": "text:~"}}
+		field := faults.Rule{Name: "b", Fault: "stall", Params: map[string]any{"at": "message:18"}, Gate: faults.Gate{Skip: 9}}
+		size := faults.Rule{Name: "c", Fault: "stall", Params: map[string]any{"at": "message:58"}, Gate: faults.Gate{Skip: 9}}
+		cut := faults.Rule{Name: "d", Fault: "cut", Params: map[string]any{"at": at}}
+		play(t, []faults.Rule{inject, field, size, cut}, `
+s> HTTP/1.1 200 OK\r\nTE: abcd\r\nTransfer-Encoding: chunked\r\n\r\n000001\r\na\r\n0\r\n\r\n
+>c `+want+`
+>c FIN
+>s CLOSE`)
+	}
+}
