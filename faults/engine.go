@@ -324,3 +324,12 @@ func (e *Engine) Exchanges(f func(*Exchange)) {
 		}
 	}
 }
+
+// Newest is the exchange that started last, over or not; nil before the first.
+// It is valid until the next Step.
+func (e *Engine) Newest() *Exchange {
+	if x := e.q.young; x != nil && x.Head.StartStop > 0 {
+		return x
+	}
+	return nil
+}

@@ -55,6 +55,7 @@ type loop struct {
 	owners   []owner // by socket number: who gets its events
 	events   []sys.Event
 	buf      []byte // the one read buffer; what is read is written from it at once
+	record   []byte // what was last packed for the journal
 	spare    [][]byte
 	sessions []*session
 	starved  []*session // unread because the box holds too much

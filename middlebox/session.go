@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
-	"strconv"
 	"time"
 
 	"crimp/faults"
@@ -31,8 +30,6 @@ type session struct {
 	dial   *dialing
 	index  int // among the loop's sessions
 	num    uint64
-	id     string
-	client string
 	peer   netip.AddrPort
 	opened time.Time
 	last   time.Time // a byte was read
@@ -49,9 +46,7 @@ type session struct {
 	cause     string
 	rules     []string // that fired
 	exchanges int64
-	self      *heard   // what filters can ask where there is no exchange
-	telling   *telling // the exchange last told of
-	held      int64    // as accounted for the box
+	held      int64 // as accounted for the box
 	counted   [2]int64
 }
 
@@ -59,9 +54,6 @@ type session struct {
 func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) {
 	s := &session{l: l, r: r, num: num, conf: r.conf.Load(), plan: r.force.Load().plan, peer: peer, opened: l.now, last: l.now}
 	s.do = s
-	s.id = r.name + "/" + strconv.FormatUint(num, 10)
-	s.client = peer.String()
-	s.self = &heard{facts: faults.Facts{Session: num, Client: peer}}
 	s.leg[wire.Downstream] = leg{s: s, to: wire.Downstream, sock: sock, up: true, flags: sys.Out}
 	s.leg[wire.Upstream] = leg{s: s, to: wire.Upstream, sock: sys.None}
 	s.index = len(l.sessions)
@@ -72,7 +64,7 @@ func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) 
 		Route: r.name, Session: num, Client: peer, Protocol: s.conf.protocol, Plan: s.plan,
 		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError,
 	})
-	s.emit("session.opened", s.item())
+	s.tell(sessionOpened)
 	s.step(faults.Input{Kind: faults.InOpen})
 	s.rounds()
 }
@@ -340,10 +332,7 @@ func (s *session) end() {
 	l.sessions[s.index], last.index = last, s.index
 	l.sessions[len(l.sessions)-1] = nil
 	l.sessions = l.sessions[:len(l.sessions)-1]
-	item := s.item()
-	now := l.box.now()
-	item.Closed = &now
-	s.emit("session.closed", item)
+	s.tell(sessionClosed)
 }
 
 // swap puts the route's plan in force, whichever is the newest. The engine lets
@@ -439,7 +428,7 @@ func (s *session) guard() {
 	}
 	stack := make([]byte, 8<<10)
 	stack = stack[:runtime.Stack(stack, false)]
-	s.l.box.log.Error().Str("session", s.id).Str("panic", fmt.Sprint(r)).Bytes("stack", stack).
+	s.l.box.log.Error().Str("session", s.id()).Str("panic", fmt.Sprint(r)).Bytes("stack", stack).
 		Msg("a session's step panicked: the session is reset, the box goes on")
 	s.crashed, s.cause = true, "panic"
 	s.kill("panic")
