@@ -81,11 +81,11 @@ type contentLengthStage struct {
 
 func (c *contentLengthStage) Segment(s wire.Segment, w *Writer) {
 	switch {
-	case c.done || s.Head == nil || !s.First || !s.Last:
+	case c.done || s.Head == nil:
 		w.Send(s)
-	case s.Part == wire.Field && equalFold(s.Head.Name(s.Index-1), "Content-Length"):
+	case ownField(s, "Content-Length"):
 		c.field(s, w)
-	case s.Part == wire.HeadEnd:
+	case headEnds(s):
 		c.done = true
 		if c.p.Mode != "set" || s.Head.Find("Content-Length") >= 0 {
 			w.Miss("no Content-Length that can be rewritten")

@@ -19,6 +19,7 @@ var _ = Declare(Kind[dumbProxy]{
 	Both:     true,
 	Defaults: dumbProxy{Next: "ignore"},
 	Words:    []string{"blind_relay", "keepalive_hang"},
+	Keeps:    func(p dumbProxy) bool { return p.Next == "ignore" },
 	New:      func(p dumbProxy) Stage { return &dumbProxyStage{discard: p.Next == "discard"} },
 	Presets: []Preset{
 		{Name: "dumb-proxy", Summary: "the keep-alive hang of a blind relay", Headline: true,

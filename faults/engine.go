@@ -264,9 +264,7 @@ func (e *Engine) Deadline() time.Time {
 		if !l.waits() && !l.halted {
 			sooner(l.out.next())
 		}
-		if len(l.hold.segs) > 0 {
-			sooner(l.hold.since.Add(holdTime))
-		}
+		sooner(l.hold.due())
 		for _, s := range l.chain {
 			sooner(s.alarm)
 		}
@@ -283,10 +281,19 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	case !e.dialed, l.halted, l.out.stalled(), l.out.held >= e.o.Held:
 		return Demand{Mode: Hold}
 	}
-	n := int64(math.MaxInt64)
+	n, most := int64(math.MaxInt64), int64(0)
 	for _, s := range l.chain {
 		if !s.w.line && isNever(s.w.cursor) {
 			return Demand{Mode: Hold}
+		}
+		if t, ok := s.stage.(Taker); ok && !isNever(s.w.cursor) {
+			k := t.Take(max(0, s.w.cursor.Sub(e.now)))
+			if k <= 0 {
+				return Demand{Mode: Hold}
+			}
+			if most == 0 || k < most {
+				most = k
+			}
 		}
 		n = min(n, s.blind(l.off))
 	}
@@ -294,7 +301,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 		n = min(n, e.pair.Remaining(d))
 	}
 	if n == 0 || !l.out.empty() || l.hold.on || e.protocol == Auto {
-		return Demand{Mode: Read}
+		return Demand{Mode: Read, N: most}
 	}
 	return Demand{Mode: Splice, N: n}
 }

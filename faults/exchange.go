@@ -27,12 +27,42 @@ type Exchange struct {
 
 	Started, Finished time.Time
 
+	verdicts []verdict // of the gates that were asked for both its messages
+
 	reused    bool
 	idle      time.Duration // since the exchange before it was answered
 	requested bool          // its request's last byte was read
 	answered  bool          // its final response's last byte was read
 	done      bool          // told as finished
 	asked     bool          // its start line was said to the server: an answer will come
+	renamed   bool          // with another method: as
+	as        wire.Method
+}
+
+// verdict is what a rule's gate said of an exchange.
+type verdict struct {
+	of  *state
+	yes bool
+}
+
+// verdict is what the gate said for this exchange already.
+func (x *Exchange) verdict(of *state) (yes, known bool) {
+	if x != nil {
+		for _, v := range x.verdicts {
+			if v.of == of {
+				return v.yes, true
+			}
+		}
+	}
+	return false, false
+}
+
+// forwarded is the method that the server was told.
+func (x *Exchange) forwarded() wire.Method {
+	if x.renamed {
+		return x.as
+	}
+	return wire.MethodOf(x.Head.Method())
 }
 
 // Delivered says how much of a request was let out to the server.
@@ -60,8 +90,8 @@ type Firing struct {
 // reset makes the exchange new, keeping its buffers.
 func (x *Exchange) reset(n uint64, now time.Time) {
 	raw, fields := x.Head.Raw[:0], x.Head.Fields[:0]
-	odd, fired := x.Odd[:0], x.Fired[:0]
-	*x = Exchange{N: n, Started: now, Declared: -1, Outcome: "open", Odd: odd, Fired: fired}
+	odd, fired, verdicts := x.Odd[:0], x.Fired[:0], x.verdicts[:0]
+	*x = Exchange{N: n, Started: now, Declared: -1, Outcome: "open", Odd: odd, Fired: fired, verdicts: verdicts}
 	x.Head.Raw, x.Head.Fields = raw, fields
 }
 

@@ -23,8 +23,8 @@ type hold struct {
 	segs    []held  // what is held, in order, pieces of an element joined
 	buf     []byte  // copies, when a Step ended with something held
 	bytes   int
-	since   time.Time
-	said    bool // something of this message was passed on already
+	since   time.Time // of the first of segs
+	said    bool      // something of this message was passed on already
 }
 
 // held is a segment kept; its Data are in the Step's input, or buf[from:].
@@ -45,7 +45,6 @@ func (l *lane) decide() {
 	}
 	l.ask(0)
 	h.on = len(h.pending) > 0 || l.grain() > Fragment
-	h.since = l.e.now
 }
 
 // ask decides what can be decided by now; status is that of the response, 0 if
@@ -61,7 +60,7 @@ func (l *lane) ask(status int) {
 			switch interim := status >= 100 && status < 200 && status != 101; {
 			case status == 0:
 				answer = NotYet
-			case interim != m.WantsInterim():
+			case interim != (m.WantsInterim() || p.prep.scope.Interim):
 				continue // not the message it is for: neither hit nor miss
 			}
 		}
@@ -173,7 +172,7 @@ func (l *lane) release(all bool) {
 	grain := l.grain()
 	if !all && n > 0 {
 		last := h.segs[n-1]
-		complete := last.Head != nil && last.Head.Complete && last.Last
+		complete := last.Head != nil && last.Head.Complete // a body waits for nothing
 		switch {
 		case len(h.pending) > 0, grain == WholeHead && !complete:
 			return
@@ -212,6 +211,14 @@ func (l *lane) passHeld(n int) {
 	}
 }
 
+// due is when what is held is let go as it is, zero if nothing is.
+func (h *hold) due() time.Time {
+	if !h.on || len(h.segs) == 0 {
+		return time.Time{}
+	}
+	return h.since.Add(holdTime)
+}
+
 func isLine(p wire.Part) bool {
 	return p == wire.StartLine || p == wire.Field || p == wire.HeadEnd || p == wire.ChunkSize || p == wire.Trailer
 }
@@ -230,9 +237,8 @@ func (l *lane) afresh() {
 		return
 	}
 	l.dropMessageSlots()
-	since := h.since
 	l.decide()
-	h.on, h.since = true, since
+	h.on = true
 	last := h.segs[len(h.segs)-1]
 	if head := last.Head; head != nil && head.StartStop > 0 {
 		l.ask(head.Status)

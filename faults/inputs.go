@@ -68,8 +68,10 @@ func (e *Engine) eof(d wire.Direction) {
 		l.terminate(nil, term{op: OpShut}, e.now, nil)
 		return
 	}
-	l.drain = false
-	if opp := l.opposite(); !opp.closed { // a leg that was kept has ended by itself
+	if l.drain = false; l.shut { // half closed: the other direction goes on
+		return
+	}
+	if opp := l.opposite(); opp.mute && !opp.closed { // a leg that was kept has ended by itself
 		opp.finish(term{op: OpFinish}, e.now, nil)
 	}
 }
@@ -111,6 +113,8 @@ const badGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nCont
 func (e *Engine) dialFailed() {
 	down, up := &e.lanes[wire.Downstream], &e.lanes[wire.Upstream]
 	down.mute, up.mute, up.closed = true, true, true
+	up.out.drop(e.now) // what fired towards the server is told
+	up.halted = false
 	op := OpReset
 	switch e.o.OnDialError {
 	case "fin":
@@ -166,7 +170,7 @@ func (l *lane) cutOff(op Op) {
 func (e *Engine) wake() {
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if len(l.hold.segs) > 0 && !l.hold.since.Add(holdTime).After(e.now) {
+		if due := l.hold.due(); !due.IsZero() && !due.After(e.now) {
 			l.overheld("older than 1 s")
 		}
 		for i := 0; i < len(l.chain); i++ {

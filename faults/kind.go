@@ -29,7 +29,8 @@ const (
 
 // Stage is a rule at work on one session: it sees every segment of the traffic
 // the rule is for and says with w what goes on. A stage that sends nothing
-// swallows. Optional faces: Opener, Ender, Disarmer, Waker, Skipper, Hanger.
+// swallows. Optional faces: Opener, Ender, Disarmer, Finisher, Waker, Skipper,
+// Taker, Hanger.
 type Stage interface {
 	Segment(s wire.Segment, w *Writer)
 }
@@ -45,12 +46,24 @@ type Ender interface{ End(w *Writer) }
 // Disarmer is told that its rule is gone: what it keeps back must be sent now.
 type Disarmer interface{ Disarm(w *Writer) }
 
+// Finisher is a message stage that cannot stop half-way: a body that it began to
+// chunk must end in a last chunk. While Unfinished says true its slot outlives
+// its rule, up to the end of the message; it can no more delay anything.
+type Finisher interface{ Unfinished() bool }
+
 // Waker is told that the time asked for with Writer.Alarm has come.
 type Waker interface{ Wake(w *Writer) }
 
 // Skipper says how many bytes of the direction, from offset off, the stage need
 // not see at all; they may then be spliced.
 type Skipper interface{ Blind(off int64) int64 }
+
+// Taker says how many bytes a stage wants to be read at most, given how long
+// what it said last has still to wait: 0 leaves the source unread until that is
+// less. A stage that makes many small pieces of what it gets needs it.
+type Taker interface {
+	Take(behind time.Duration) int64
+}
 
 // Hanger is told that the sender hung up (FIN or RST waiting) while its bytes
 // are left unread.
@@ -71,6 +84,11 @@ type Kind[P any] struct {
 	Defaults P
 	Check    func(p P) *Error // what the tags cannot say; may be nil
 	Grain    func(p P) Grain  // nil: what the position needs
+	Scope    func(p P) Scope  // nil: what the match says
+	// Keeps says that with these parameters exactly the peers' bytes arrive,
+	// however late, once the rule is gone. Nil: no. The tests over all kinds hold
+	// a kind to it.
+	Keeps func(p P) bool
 	// Exactly one of Here and New. Here is for damage that has a place: the
 	// engine finds it, asks the gate, and calls. New makes the stage of one
 	// session, direction or message.
@@ -80,6 +98,15 @@ type Kind[P any] struct {
 	Examples []Example
 	// Words are other tools' names for it; did-you-mean knows them.
 	Words []string
+}
+
+// Scope is what a kind, by its parameters, says of the messages it is for.
+type Scope struct {
+	// Direction is what a match without one means: "upstream" or "both"; empty:
+	// downstream. If Fixed, a match may not say another.
+	Direction string
+	Fixed     bool
+	Interim   bool // it is for interim responses, not for final ones
 }
 
 // Preset is a fault with parameters already filled in. Params, Match and Gate
@@ -122,6 +149,8 @@ type prepared struct {
 	at     Position // zero: no place
 	placed bool     // has an At parameter
 	grain  Grain
+	scope  Scope
+	keeps  bool
 	here   func(w *Writer)
 	new    func() Stage
 	values map[string]any // every parameter, canonical text or number
@@ -154,6 +183,10 @@ func Declare[P any](k Kind[P]) struct{} {
 		if k.Grain != nil {
 			out.grain = max(out.grain, k.Grain(p))
 		}
+		if k.Scope != nil {
+			out.scope = k.Scope(p)
+		}
+		out.keeps = k.Keeps != nil && k.Keeps(p)
 		if k.Here != nil {
 			out.here = func(w *Writer) { k.Here(p, w) }
 		} else {

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"bytes"
 	"slices"
 	"time"
 
@@ -24,6 +23,7 @@ type lane struct {
 	off    int64 // bytes of the stream that entered the chain
 	body   int64 // body bytes of the message that entered the chain
 	said   int64 // bytes said to the receiver, inserted ones included
+	shut   bool  // mute, its receiver got FIN, and the other direction goes on
 	mute   bool  // an ending was said or the receiver is gone: what still comes is dropped
 	eof    bool  // the sender's FIN was read: there is nothing more to damage
 	closed bool  // the ending, or FIN, was handed to the receiver's leg
@@ -75,7 +75,7 @@ func (l *lane) begin() {
 	default:
 		l.ex = l.e.q.start(l.e.now)
 	}
-	if len(l.e.plan.message[l.dir]) > 0 && !l.mute {
+	if (len(l.e.plan.message[l.dir]) > 0 || l.grain() > Fragment) && !l.mute {
 		l.decide()
 	}
 }
@@ -173,7 +173,7 @@ func (l *lane) say(s wire.Segment, at time.Time, by *late) {
 		}
 		if l.dir == wire.Upstream && s.Part == wire.StartLine && s.Last {
 			l.ex.asked = true
-			l.e.pair.Expect(wire.MethodOf(l.ex.Head.Method()))
+			l.e.pair.Expect(l.ex.forwarded())
 		}
 	}
 	l.said += int64(len(s.Data))
@@ -363,18 +363,7 @@ func (l *lane) newSlot(p *part, msg bool) *slot {
 }
 
 // saysClose says that a head's Connection field lists close (RFC 9112 section 9.6).
-func saysClose(h *wire.Head) bool {
-	i := h.Find("Connection")
-	if i < 0 {
-		return false
-	}
-	for word := range bytes.SplitSeq(h.Value(i), []byte(",")) {
-		if equalFold(bytes.TrimSpace(word), "close") {
-			return true
-		}
-	}
-	return false
-}
+func saysClose(h *wire.Head) bool { return lists(h, "Connection", "close") }
 
 // turnsOpaque is called where bytes begin that are no message's: empty lines
 // between messages, or the end of HTTP on this direction.
@@ -386,6 +375,11 @@ func (l *lane) turnsOpaque() {
 	l.told = true
 	l.release(true)
 	l.missed()
+	for i := 0; i < len(l.chain); i++ { // what they keep back goes on
+		if s := l.chain[i]; s.msg {
+			s.close()
+		}
+	}
 	l.dropMessageSlots()
 	if x := l.ex; x != nil && l.dir == wire.Upstream {
 		x.requested = true

@@ -28,6 +28,7 @@ var _ = Declare(Kind[latency]{
 	Group:    Bytes,
 	Defaults: latency{Delay: Duration(100 * time.Millisecond), Distribution: "uniform"},
 	Words:    []string{"delay", "lag", "fixedDelayMilliseconds"},
+	Keeps:    func(latency) bool { return true },
 	New:      func(p latency) Stage { return &latencyStage{p: p, block: -1} },
 	Examples: []Example{
 		{Title: "both bytes and FIN come later", Params: `{"delay":"50ms"}`, Play: `

@@ -15,6 +15,7 @@ type locator struct {
 	known  bool
 	body   int64 // body data bytes of the message seen so far
 	chunk  int64 // data bytes of the chunk seen so far
+	next   int64 // where in the stream the body's next data byte is due
 	middle int64 // of the chunk-size line, as lane.middle
 	done   bool
 }
@@ -26,7 +27,7 @@ func (l *locator) find(s *wire.Segment) (int, bool) {
 	}
 	k, ok := l.look(s)
 	l.done = ok
-	return k, ok
+	return min(k, len(s.Data)), ok // another rule may have made the segment shorter
 }
 
 func (l *locator) look(s *wire.Segment) (int, bool) {
@@ -35,9 +36,9 @@ func (l *locator) look(s *wire.Segment) (int, bool) {
 	case NoPosition, Now, MsgStart:
 		return 0, s.Start || s.Part == wire.Opaque
 	case ByteN, Next:
-		return within(l.target-s.Off, n, l.known && s.Off >= 0)
+		return within(max(0, l.target-s.Off), n, l.known && s.Off >= 0)
 	case MsgByte:
-		return within(l.pos.N-s.Pos, n, s.Message > 0)
+		return within(max(0, l.pos.N-s.Pos), n, s.Message > 0)
 	case MsgEnd:
 		return len(s.Data), s.End
 	case HeadEndAt:
@@ -68,7 +69,8 @@ func (l *locator) look(s *wire.Segment) (int, bool) {
 	return 0, false // After and Idle are times: the slot's alarm
 }
 
-// within is k if it lies in a run of n bytes, its end included.
+// within is k if it lies in a run of n bytes, its end included. A place that
+// another rule has dropped is where the bytes go on.
 func within(k, n int64, ok bool) (int, bool) {
 	if !ok || k < 0 || k > n {
 		return 0, false
@@ -123,19 +125,25 @@ func (l *locator) inBody(s *wire.Segment) (int, bool) {
 	switch s.Part {
 	case wire.HeadEnd:
 		if s.Last {
+			l.next = s.Off + int64(len(s.Data))
 			l.fix(s.Head)
 			return len(s.Data), l.known && l.target == 0
 		}
 		return 0, false
 	case wire.ChunkSize:
+		l.next = s.Off + int64(len(s.Data))
 		if s.Last && l.pos.Kind == BodyPercent && !l.known && !s.LastChunk {
 			l.target, l.known = int64(float64(s.Size)*l.pos.Percent/100), true
 			return len(s.Data), l.target == 0
 		}
 		return 0, false
 	case wire.Body, wire.ChunkData:
-		k, ok := within(l.target-l.body, int64(len(s.Data)), l.known)
+		if s.Off > l.next { // dropped by another rule: positions count it
+			l.body += s.Off - l.next
+		}
+		k, ok := within(max(0, l.target-l.body), int64(len(s.Data)), l.known)
 		l.body += int64(len(s.Data))
+		l.next = s.Off + int64(len(s.Data))
 		return k, ok
 	}
 	return 0, false

@@ -19,14 +19,22 @@ type outbox struct {
 
 // entry is one thing waiting. Bytes are the next n of buf, or ext.
 type entry struct {
-	at   time.Time
-	by   *late // why it waits; nil: for what is before it
-	op   Op
-	n    int
-	ext  []byte // bytes that stay valid by themselves (inserted ones): not copied
-	ex   *Exchange
-	body int // how many of the bytes are body of ex
-	note *Note
+	at    time.Time
+	by    *late // why it waits; nil: for what is before it
+	op    Op
+	n     int
+	ext   []byte // bytes that stay valid by themselves (inserted ones): not copied
+	ex    *Exchange
+	body  int // how many of the bytes are body of ex
+	note  *Note
+	again *again // said more than once
+}
+
+// again repeats an entry: it stays the first until it was said the last time.
+type again struct {
+	left  int64
+	every time.Duration
+	bond  *bond // of the rule whose going ends it
 }
 
 func (o *outbox) empty() bool { return o.head == len(o.entries) }
@@ -80,6 +88,11 @@ func (o *outbox) pop(now time.Time) (e entry, b []byte, ok bool) {
 		return e, nil, false
 	}
 	e = o.entries[o.head]
+	if e.again != nil && e.again.left > 1 {
+		e.again.left--
+		o.entries[o.head].at = e.at.Add(e.again.every)
+		return e, e.ext, true
+	}
 	o.entries[o.head] = entry{}
 	o.head++
 	if e.ext != nil {
@@ -118,6 +131,10 @@ func (o *outbox) compact() {
 func (o *outbox) free(b *bond, now time.Time) {
 	for i := o.head; i < len(o.entries); i++ {
 		e := &o.entries[i]
+		if e.again != nil && e.again.bond == b { // nothing of the peer's is lost with it
+			o.held -= len(e.ext)
+			e.at, e.by, e.ext, e.again = now, nil, nil, nil
+		}
 		e.at, e.by = e.by.without(b, e.at, now)
 	}
 	o.count()

@@ -20,7 +20,9 @@ func (l *lane) releaseDue() {
 func (l *lane) perform(e entry, b []byte) {
 	switch e.op {
 	case OpSend:
-		l.e.send(l.dir, b)
+		if len(b) > 0 { // what was to be repeated may be no more
+			l.e.send(l.dir, b)
+		}
 		l.account(e, len(b))
 	case OpNote:
 		l.e.tellNow(*e.note)

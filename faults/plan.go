@@ -40,6 +40,9 @@ type part struct {
 	prep *prepared
 	only Protocol // Auto: whatever the session is
 	n    int      // place among the plan's parts: rules act in their order
+	// twice says that both messages of an exchange may be hit: the gate is asked
+	// once for them.
+	twice bool
 }
 
 // identity is everything by which two rules do the same.
@@ -242,7 +245,8 @@ func (p *Plan) place(part *part) {
 	if prep.kind.http || !prep.at.IsStream() || m.HTTPKeys() {
 		by = &p.message
 	}
-	down, up := m.Directions()
+	down, up := prep.directions(m, part.rule.key.Match)
+	part.twice = down && up
 	if prep.kind.both { // its first message is a request, whatever it does to the answer
 		down, up = false, true
 	}

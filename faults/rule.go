@@ -87,10 +87,37 @@ func (r Rule) resolve(field string) (*prepared, Match, Gate, *Error) {
 	if err := gate.check(join(field, "gate")); err != nil {
 		return fail(err)
 	}
-	if _, up := m.Directions(); m.NeedsStatus() && (up || s.both) {
+	if want := prep.scope.direction(); prep.scope.Fixed && match.Direction != "" && match.Direction != want {
+		return fail(Errorf(Invalid, join(field, "match.direction"), "%s with these parameters acts %s, got %q", s.name, want, match.Direction))
+	}
+	if _, up := prep.directions(m, match); m.NeedsStatus() && (up || s.both) {
 		return fail(Errorf(Invalid, join(field, "match.status"), "can never be known while the request is held: it is for rules on responses (direction downstream)"))
 	}
 	return prep, match, gate, nil
+}
+
+// direction is the one that a scope means.
+func (s Scope) direction() string {
+	if s.Direction == "" {
+		return "downstream"
+	}
+	return s.Direction
+}
+
+// directions are those that a rule acts in.
+func (p *prepared) directions(m *matcher, match Match) (down, up bool) {
+	if match.Direction != "" {
+		return m.Directions()
+	}
+	d := p.scope.direction()
+	return d != "upstream", d != "downstream"
+}
+
+// Keeps says that the rule only delays: it changes, adds and loses no byte, and
+// ends no connection. A rule that is not valid does not.
+func (r Rule) Keeps() bool {
+	prep, _, _, err := r.resolve("")
+	return err == nil && prep.keeps
 }
 
 // filters decodes the preset's match and gate. They are written by us: a mistake

@@ -23,6 +23,7 @@ type slot struct {
 	alarm time.Time
 
 	asked, fires bool // the gate was asked for this occurrence; it said yes
+	leaving      bool // its rule is gone, its stage cannot stop half-way (Finisher)
 }
 
 // open gives the slot its first look. A stream rule's place may be here already,
@@ -95,8 +96,19 @@ func (s *slot) locate(seg wire.Segment) {
 			s.w.Send(seg.Slice(0, k))
 		}
 		s.reach(seg, k)
-		s.w.Send(seg.Slice(k, len(seg.Data)))
+		s.after(seg.Slice(k, len(seg.Data)))
 	}
+}
+
+// after sends on what stands behind the place, or shows it to the stage that
+// the damage has put to work there (Writer.Continue).
+func (s *slot) after(seg wire.Segment) {
+	if s.stage != nil && !s.w.ended {
+		s.w.seg = seg
+		s.stage.Segment(seg, &s.w)
+		return
+	}
+	s.w.Send(seg)
 }
 
 // keepBack serves body:-N where the end is not known yet: the last N data bytes
@@ -132,7 +144,7 @@ func (s *slot) keepBack(seg wire.Segment) {
 // letGo sends on what the tail keeps back.
 func (s *slot) letGo() {
 	for _, seg := range s.tail.take() {
-		s.w.Send(seg)
+		s.after(seg)
 	}
 }
 
@@ -213,10 +225,17 @@ func (s *slot) ask() bool {
 	}
 	s.asked = true
 	st := s.part.rule.state
+	if yes, known := s.ex.verdict(st); known {
+		s.fires = yes
+		return yes
+	}
 	e := s.lane.e
 	yes, why, spent := st.gate.Ask(occasion{seed: e.plan.seed, route: e.o.Route, rule: s.part.rule.Rule.Name,
 		session: e.o.Session, number: s.occurrence(), facts: e.facts(s.ex, 0)})
 	s.fires = yes
+	if s.part.twice && s.ex != nil {
+		s.ex.verdicts = append(s.ex.verdicts, verdict{st, yes})
+	}
 	if !yes {
 		st.miss(why)
 		return false

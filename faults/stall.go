@@ -17,6 +17,7 @@ var _ = Declare(Kind[stall]{
 	Group:    Bytes,
 	Defaults: stall{At: Position{Kind: Now}},
 	Words:    []string{"timeout", "pause", "hang"},
+	Keeps:    func(stall) bool { return true },
 	Here:     func(p stall, w *Writer) { w.Stall(time.Duration(p.For)) },
 	Presets: []Preset{
 		{Name: "slow-response", Summary: "the answer comes 2 s late", Client: "2 s of silence before the first byte of each answer",

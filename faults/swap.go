@@ -2,6 +2,7 @@ package faults
 
 import (
 	"slices"
+	"time"
 
 	"crimp/faults/wire"
 )
@@ -106,6 +107,10 @@ func (l *lane) rehouse(p *Plan) {
 		k := slices.IndexFunc(parts, s.part.same)
 		if k >= 0 {
 			s.part = parts[k]
+			continue
+		}
+		if f, ok := s.stage.(Finisher); ok && s.msg && (s.leaving || f.Unfinished()) {
+			s.leaving, s.w.cursor = true, time.Time{}
 			continue
 		}
 		s.close()

@@ -48,13 +48,62 @@ func (w *Writer) Insert(b []byte) {
 	w.slot.lane.deliver(w.slot, wire.Segment{Dir: w.Dir(), Part: wire.Opaque, Data: b, Off: inserted, Pos: inserted}, w.when(), w.binding())
 }
 
+// Replace sends a segment with other bytes in place of its own. Later rules see
+// it where the peer's bytes stood: what is longer than they were does not count
+// for their positions.
+func (w *Writer) Replace(s wire.Segment, b []byte) {
+	n := min(len(b), len(s.Data))
+	s.Data = b[:n:n]
+	w.Send(s)
+	w.Insert(b[n:])
+}
+
+// Omit lets the bytes of a segment vanish and sends on what it marks: that its
+// element or its message ends here.
+func (w *Writer) Omit(s wire.Segment) {
+	t := s.Slice(len(s.Data), len(s.Data))
+	t.First, t.Start = s.First, s.Start
+	w.Send(t)
+}
+
+// Continue puts a stage to work from the place of the damage on (Kind.Here): it
+// sees what follows, up to the end of the message for a message rule.
+func (w *Writer) Continue(s Stage) { w.slot.stage = s }
+
+// Repeat inserts b n times, every so often, one after the other and before
+// whatever is said next, which waits for the last. Rules further on do not see
+// it; the caller says, by Delay or Until, how long that is. When the rule is
+// disarmed no more are said.
+func (w *Writer) Repeat(b []byte, n int64, every time.Duration) {
+	if w.ended || len(b) == 0 || n <= 0 {
+		return
+	}
+	e := entry{at: w.when(), by: w.binding(), op: OpSend, ext: b, again: &again{left: n, every: every, bond: w.slot.bond}}
+	w.slot.lane.out.put(e, nil)
+}
+
+// Behind is when what was said before on this direction has left, zero if that is
+// over, or no matter of time because of a stall.
+func (w *Writer) Behind() (last time.Time) {
+	out := &w.slot.lane.out
+	if out.stalled() {
+		return last
+	}
+	for _, e := range out.entries[out.head:] {
+		if e.at.After(last) {
+			last = e.at
+		}
+	}
+	return last
+}
+
 // inserted as Off marks bytes that are not the peer's.
 const inserted = -1
 
 // Until moves the cursor to t: nothing said later by this stage goes on before.
 // Until(Never) is a stall: it ends when the rule is disarmed.
 func (w *Writer) Until(t time.Time) {
-	if t.After(w.cursor) {
+	if t.After(w.cursor) && !w.slot.leaving {
 		w.cursor = t
 	}
 }
@@ -111,6 +160,48 @@ func (w *Writer) End(how Ending, other Other) {
 	w.slot.lane.end(w, how, other, note)
 }
 
+// HalfClose says FIN to one side behind what was said to it, and lets the other
+// direction go on; what still comes for that side is dropped.
+func (w *Writer) HalfClose(side Side) {
+	l := &w.slot.lane.e.lanes[wire.Downstream]
+	if side == Server {
+		l = l.opposite()
+	}
+	t := term{op: OpShut, note: w.pending}
+	if w.pending = nil; t.note != nil {
+		t.note.End = Fin
+		w.slot.record(t.note)
+	}
+	at, by := w.when(), w.binding()
+	if l == w.slot.lane {
+		l.mute, l.shut, w.ended = true, true, true
+		l.terminate(w.slot, t, at, by)
+		return
+	}
+	l.release(true)
+	l.mute, l.shut = true, true
+	l.finish(t, at, by)
+}
+
+// Opposite is the writer of the same stage in the other direction, ready to say
+// something now; nil unless the kind sees both.
+func (w *Writer) Opposite() *Writer {
+	for _, s := range w.slot.lane.opposite().chain {
+		if s.stage == w.slot.stage && s.bond == w.slot.bond {
+			s.w.at, s.w.by = s.lane.e.now, nil
+			return &s.w
+		}
+	}
+	return nil
+}
+
+// Told says whether the client was told, by other fields than the server's, that
+// the connection closes: it should ask nothing more then.
+func (w *Writer) Told(closes bool) {
+	x := w.slot.lane.ex
+	w.slot.lane.e.closing = closes || x != nil && saysClose(&x.Head)
+}
+
 // Fire asks the rule's gate, once for this occurrence: true means act now. It
 // counts the hit and tells the journal where.
 func (w *Writer) Fire() bool {
@@ -154,6 +245,13 @@ func (w *Writer) Discard() {
 // direction): the same in every run with the same seed, whatever else happens.
 func (w *Writer) Rand(salt uint64) *rand.Rand {
 	return w.slot.draws(salt)
+}
+
+// Key is what draws for single bytes start from (drawAt): one for each rule,
+// session and exchange or direction.
+func (w *Writer) Key() uint64 {
+	e := w.slot.lane.e
+	return drawSeed(e.plan.seed, e.o.Route, w.slot.part.rule.Rule.Name, e.o.Session, w.slot.occurrence())
 }
 
 func (w *Writer) when() time.Time {

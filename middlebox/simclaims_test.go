@@ -1,6 +1,8 @@
 package middlebox
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"crimp/faults"
@@ -128,10 +130,27 @@ func (w *world) due(s *simSession, a *armed, dir int, in []stamp) int {
 			if !sure || !found || m.status >= 100 && m.status < 200 {
 				continue
 			}
-			if within(m.at, m.at+max(at, m.head)) {
+			known := max(at, m.head)
+			if a.at.Kind == faults.ChunkSizeMid { // in its line, which must be whole
+				if known = m.chunks[a.at.N-1].data; known == 0 {
+					known = m.zero // of the last one
+				}
+			}
+			if within(m.at, m.at+known) && !s.route.keepsBack(a) {
 				return m.at + at
 			}
 		}
 	}
 	return -1
+}
+
+// keepsBack says that another rule may have kept bytes from this one: for a place
+// that counts from an end nobody knew yet.
+func (x *simRoute) keepsBack(a *armed) bool {
+	for i := range x.ever {
+		if d := &x.ever[i]; d.Name != a.Name && strings.HasPrefix(fmt.Sprint(d.Params["at"]), "body:-") {
+			return true
+		}
+	}
+	return false
 }

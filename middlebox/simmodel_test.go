@@ -155,7 +155,7 @@ func (w *world) heard(a *actor, n int) {
 	got := a.p.Got()
 	from := s.sender(dir)
 	switch {
-	case from == nil:
+	case from == nil || s.failed != "":
 		w.badGateway(s, got)
 	case s.route.wild():
 	case s.route.edited(dir):
@@ -205,7 +205,7 @@ func (w *world) notEarly(s *simSession, dir int, from, to *tap) {
 			w.delayed(s, dir, in, out, "byte", last)
 		}
 	}
-	if to.shut.step == w.step && from.eof.step > 0 && len(s.fired) == 0 {
+	if to.shut.step == w.step && from.eof.step > 0 && len(s.fired) == 0 && !s.commanded {
 		w.delayed(s, dir, from.eof, to.shut, "FIN after byte", total(from.in))
 	}
 }

@@ -52,6 +52,13 @@ func (w *world) newActor(s *simSession, p *simnet.Peer, dir int, says text) *act
 	return a
 }
 
+// waited counts seconds in which the peer let things lie.
+func (a *actor) waited(d float64) {
+	if a.unread += d; a.unread > 4.9 {
+		a.lazy = true
+	}
+}
+
 // move does one thing the peer could do; false: there was none.
 func (a *actor) move() bool {
 	if a.gone || !a.p.Connected() {

@@ -250,6 +250,9 @@ func (w *world) accept() {
 				continue
 			}
 			s.server = w.newActor(s, p, 0, s.talk.says[0])
+			if len(s.out.out) > 0 { // while it waited it did not read
+				s.server.waited(w.net.Now().Sub(s.out.out[0].at).Seconds())
+			}
 			w.tracef("%s: accepts", s.server)
 		}
 	}
@@ -317,9 +320,7 @@ func (w *world) advance(to time.Time) {
 	w.net.AdvanceTo(to)
 	for _, a := range w.actors {
 		if !a.gone && a.p.Buffered() > 0 {
-			if a.unread += d; a.unread > 4.9 {
-				a.lazy = true
-			}
+			a.waited(d)
 		}
 	}
 }

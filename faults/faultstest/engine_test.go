@@ -140,6 +140,54 @@ c> HEAD / HTTP/1.1\r\n\r\n
 >s HEAD / HTTP/1.1\r\n\r\n
 s> HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n
 >c HTTP/1.1 200 OK\r\nContent-Length: 110\r\n\r\n`},
+		{"what a rule rewrites in the head holds nothing of the body", `[{"fault":"length-mismatch"}]`, `
+s> HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab
+>c HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\nab
++10s
+s> cd
+>c cd
++10s
+s> ef
+>c ef`},
+		{"lines are whole to a rule however long the message lasts", `[{"fault":"bad-chunk-size","params":{"n":2}}]`, `
+s> HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab
+>c HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab
++10s
+s> c\r\n
+>c c\r\n
++10s
+s> 3;
+s> x\r\ndef\r\n0\r\n\r\n
+>c ZZ;x\r\ndef\r\n0\r\n\r\n`},
+		{"a rule on both messages of an exchange asks its gate once", `[{"fault":"field","params":{"name":"A","mode":"remove"},"match":{"direction":"both"},"gate":{"skip":1,"times":1}}]`, `
+c> GET /1 HTTP/1.1\r\nA: 1\r\n\r\n
+>s GET /1 HTTP/1.1\r\nA: 1\r\n\r\n
+s> HTTP/1.1 204 No\r\nA: 1\r\n\r\n
+>c HTTP/1.1 204 No\r\nA: 1\r\n\r\n
+c> GET /2 HTTP/1.1\r\nA: 2\r\n\r\n
+>s GET /2 HTTP/1.1\r\n\r\n
+s> HTTP/1.1 204 No\r\nA: 2\r\n\r\n
+>c HTTP/1.1 204 No\r\n\r\n
+c> GET /3 HTTP/1.1\r\nA: 3\r\n\r\n
+>s GET /3 HTTP/1.1\r\nA: 3\r\n\r\n`},
+		{"positions count what another rule has dropped", `[{"name":"a","fault":"drop","params":{"at":"body:1","bytes":3}},{"name":"b","fault":"inject","params":{"at":"body:5","bytes":"text:!"}}]`, `
+s> HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef
+>c HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nae!f`},
+		{"a place inside of what was dropped is where the bytes go on", `[{"name":"a","fault":"drop","params":{"at":"body:1","bytes":3}},{"name":"b","fault":"cut","params":{"at":"message:42"}}]`, `
+s> HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef
+>c HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\na
+>c FIN
+>s CLOSE`},
+		{"two rules that rewrite one line: the first does", `[{"name":"a","fault":"start_line","params":{"status":"500"}},{"name":"b","fault":"start_line","params":{"status":"404"}}]`, `
+s> HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n
+>c HTTP/1.1 500 OK\r\nContent-Length: 0\r\n\r\n`},
+		{"dripping answers in a pipe drip one after the other", `[{"fault":"drip","params":{"part":"all","bytes":20,"every":"1s"}}]`, `
+s> HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n
+>c HTTP/1.1 204 No Cont
++1s
+>c ent\r\n\r\nHTTP/1.1 204 No Cont
++1s
+>c ent\r\n\r\n`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var raws []json.RawMessage

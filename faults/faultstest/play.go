@@ -236,7 +236,7 @@ func (p *player) read() {
 func (p *player) take(d wire.Direction, n int) {
 	q, demand := &p.in[d], p.e.Demand(d)
 	splice := n < 0 && demand.Mode == faults.Splice
-	if n = max(n, -n); splice {
+	if n = max(n, -n); demand.N > 0 {
 		n = int(min(int64(n), demand.N))
 	}
 	b := append([]byte(nil), q.bytes[:n]...)

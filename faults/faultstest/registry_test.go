@@ -54,7 +54,7 @@ func compile(t *testing.T, prev *faults.Plan, rules ...faults.Rule) *faults.Plan
 func TestUnmatchedTrafficIsUntouched(t *testing.T) {
 	for _, rule := range everyRule(t) {
 		rule.Match = faults.Match{Direction: rule.Match.Direction, Path: "/elsewhere"}
-		for seed := range uint64(20) {
+		for seed := range uint64(10) {
 			cut := Random(seed)
 			if seed%3 == 0 {
 				cut = Spliced(seed)
@@ -85,7 +85,7 @@ func untouched(t *testing.T, tr *Traffic, what string) {
 // are clean. Nothing stays in the engine.
 func TestDisarmAnywhere(t *testing.T) {
 	for _, rule := range everyRule(t) {
-		for seed := range uint64(60) {
+		for seed := range uint64(24) {
 			r := rand.New(rand.NewPCG(seed, 3))
 			off := compile(t, nil)
 			cut := Random(seed)
@@ -112,12 +112,11 @@ func TestDisarmAnywhere(t *testing.T) {
 			tr.Run()
 			tr.More(1)
 			tr.Run()
-			if rule.Fault == "latency" || rule.Fault == "stall" || rule.Fault == "slow-response" || rule.Fault == "pause" {
+			if rule.Keeps() {
 				untouched(t, tr, what)
 			}
-			last := tr.answers[len(tr.answers)-1]
-			if lost := rule.Params["next"] == "discard"; !lost && !bytes.HasSuffix(tr.Got[wire.Downstream], last) {
-				t.Fatalf("%s: the last answer is not clean\n got %q\nwant %q", what, tr.Got[wire.Downstream], last)
+			if err := tr.Probe(); err != nil {
+				t.Fatalf("%s: %v", what, err)
 			}
 		}
 	}
@@ -167,6 +166,9 @@ func TestPairsKeepOrder(t *testing.T) {
 	rules := everyRule(t)
 	for i, a := range rules {
 		for j, b := range rules {
+			if j > 0 && rules[j-1].Fault == b.Fault { // with each fault once, in any of its forms
+				continue
+			}
 			seed := uint64(i*len(rules) + j)
 			off := compile(t, nil)
 			tr := NewTraffic(compile(t, off, a, b), 1, Random(seed), seed, 4)
@@ -194,7 +196,7 @@ func TestHeldIsBounded(t *testing.T) {
 		head := []byte("HTTP/1.1 200 OK\r\nA: b\r\nC: d\r\nContent-Length: 1000000000\r\n\r\n")
 		e.Step(now, faults.Input{Kind: faults.InBytes, Dir: wire.Downstream, Data: head})
 		chunk := make([]byte, 32<<10)
-		for range 1000 {
+		for range 40 {
 			if e.Demand(wire.Downstream).Mode == faults.Hold {
 				break
 			}

@@ -20,6 +20,8 @@ func TestStackedDelays(t *testing.T) {
 	}{
 		{"stall before latency", []faults.Rule{stall, latency}},
 		{"latency before stall", []faults.Rule{latency, stall}},
+		{"stall before drip", []faults.Rule{stall, rule("drip", "every", "20ms")}},
+		{"drip before stall", []faults.Rule{rule("drip", "every", "20ms"), stall}},
 		{"two latencies", []faults.Rule{rule("latency", "delay", "1h"), latency}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -32,7 +34,7 @@ func TestStackedDelays(t *testing.T) {
 				tr.Run()
 				rules := []faults.Rule{plan.Rules()[0].Rule, plan.Rules()[1].Rule}
 				for i := range rules {
-					rules[i].Armed = rules[i].Fault == "latency" && rules[i].Params["delay"] == "20ms"
+					rules[i].Armed = rules[i].Params["delay"] == "20ms" || rules[i].Params["every"] == "20ms"
 				}
 				after, err := faults.Compile(plan, 42, "web", faults.HTTP, rules)
 				if err != nil {
@@ -73,4 +75,17 @@ s> HTTP/1.1 200 OK\r\nTE: abcd\r\nTransfer-Encoding: chunked\r\n\r\n000001\r\na\
 >c FIN
 >s CLOSE`)
 	}
+}
+
+// TestBodyIsNotHeld: a rule that needs the whole head needs no more than that. What
+// has come of the body goes on with it.
+func TestBodyIsNotHeld(t *testing.T) {
+	length := faults.Rule{Name: "a", Fault: "length-mismatch"}
+	play(t, []faults.Rule{length}, `
+s> HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab
+>c HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\nab
+s> c
+>c c
+s> d
+>c d`)
 }

@@ -96,6 +96,24 @@ func (t *Traffic) Turn() bool {
 	return did
 }
 
+// Probe has the client send one more request and the server answer it, whatever
+// became of those before, and says if either did not arrive as it was sent.
+func (t *Traffic) Probe() error {
+	for _, d := range []wire.Direction{wire.Upstream, wire.Downstream} {
+		sent := []byte("GET /probe HTTP/1.1\r\nContent-Length: 2\r\n\r\n::")
+		if d == wire.Downstream {
+			sent = []byte("HTTP/1.1 200 Probe\r\nContent-Length: 2\r\n\r\n::")
+		}
+		t.in[d].bytes = append(t.in[d].bytes, sent...)
+		t.read()
+		t.collect()
+		if !bytes.HasSuffix(t.Got[d], sent) {
+			return fmt.Errorf("%v: sent %q, and what arrived ends in %q", d, sent, t.Got[d][max(0, len(t.Got[d])-2*len(sent)):])
+		}
+	}
+	return nil
+}
+
 // replies is how many final responses the server has said.
 func (t *Traffic) replies() int { return t.seen }
 
