@@ -147,6 +147,8 @@ type Options struct {
 	Held int
 	// OnDialError is "rst", "fin" or "502".
 	OnDialError string
+	// Scratch is shared with other engines; nil: the engine has its own.
+	Scratch *Scratch
 }
 
 // Engine is the mind of one session: inputs in, actions out. It does no I/O,
@@ -166,11 +168,19 @@ type Engine struct {
 	dialed  bool
 	closing bool // a message said Connection: close: no request should follow
 
+	*Scratch
+}
+
+// Scratch is memory that an engine needs only from one Step to the next. Engines
+// that are stepped by one goroutine may share it: then what a Step answers is
+// valid until the next Step of any of them. The zero value is ready.
+type Scratch struct {
 	actions  []Action
 	notes    []Note
 	gather   []byte // bytes from several places that leave together
 	gathered bool   // the last action's Data is in gather
 	known    Facts  // reused
+	heads    wire.Spare
 }
 
 // NewEngine makes the engine of a session whose client was just accepted. The
@@ -179,12 +189,16 @@ func NewEngine(now time.Time, o Options) *Engine {
 	if o.Held <= 0 {
 		o.Held = 2 << 20
 	}
-	e := &Engine{o: o, plan: o.Plan, protocol: o.Protocol, now: now, opened: now, active: now}
+	e := &Engine{o: o, plan: o.Plan, protocol: o.Protocol, now: now, opened: now, active: now, Scratch: o.Scratch}
+	if e.Scratch == nil {
+		e.Scratch = &Scratch{}
+	}
 	for d := range e.lanes {
 		e.lanes[d].e, e.lanes[d].dir = e, wire.Direction(d)
 	}
 	if o.Protocol != TCP {
 		e.pair = wire.NewPair(func(s wire.Segment) { e.lanes[s.Dir].segment(s) })
+		e.pair.Share(&e.heads)
 	}
 	return e
 }
@@ -245,6 +259,9 @@ func (e *Engine) finish() []Action {
 		e.lanes[d].hold.own()
 	}
 	e.q.settle()
+	if e.pair != nil {
+		e.pair.Rest()
+	}
 	for i := range e.notes {
 		e.actions = append(e.actions, Action{Op: OpNote, Dir: e.notes[i].Dir, Note: &e.notes[i]})
 	}
@@ -300,7 +317,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	if e.pair != nil {
 		n = min(n, e.pair.Remaining(d))
 	}
-	if n == 0 || !l.out.empty() || l.hold.on || e.protocol == Auto {
+	if n == 0 || !l.out.empty() || l.holds() || e.protocol == Auto {
 		return Demand{Mode: Read, N: most}
 	}
 	return Demand{Mode: Splice, N: n}

@@ -17,7 +17,7 @@ type lane struct {
 	dir   wire.Direction
 	chain []*slot // rules at work, in the order of their plan
 	out   outbox
-	hold  hold
+	hold  *hold     // nil until a message of this direction had to be decided on
 	ex    *Exchange // of the message in progress; nil outside any, and for answers nobody asked for
 
 	off    int64 // bytes of the stream that entered the chain
@@ -53,7 +53,7 @@ func (l *lane) segment(s wire.Segment) {
 	if s.Part == wire.StartLine && s.Last || s.Part == wire.HeadEnd && s.Last {
 		l.headline(s)
 	}
-	if l.hold.on {
+	if l.holds() {
 		l.holdBack(s)
 	} else {
 		l.pass(s)
@@ -62,6 +62,9 @@ func (l *lane) segment(s wire.Segment) {
 		l.complete()
 	}
 }
+
+// holds says that the message in progress is held back.
+func (l *lane) holds() bool { return l.hold != nil && l.hold.on }
 
 // begin makes ready for a message: whose it is, and which rules are for it.
 func (l *lane) begin() {

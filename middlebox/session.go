@@ -62,7 +62,7 @@ func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) 
 	defer s.guard()
 	s.eng = faults.NewEngine(l.now, faults.Options{
 		Route: r.name, Session: num, Client: peer, Protocol: s.conf.protocol, Plan: s.plan,
-		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError,
+		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError, Scratch: &l.scratch,
 	})
 	s.tell(sessionOpened)
 	s.step(faults.Input{Kind: faults.InOpen})

@@ -16,6 +16,48 @@ type Pair struct {
 	emit  func(Segment)
 	toks  [2]tokenizer
 	asked methods
+	spare *Spare
+}
+
+// Spare is memory for heads, which a session needs only while there is a message.
+// Pairs that are used by one goroutine may share it. The zero value is ready.
+type Spare struct {
+	raws   [][]byte
+	fields [][]Line
+}
+
+// mostSpare bounds what is kept: pipelines keep their heads in their exchanges.
+const mostSpare = 16
+
+// Share makes the pair take the memory of its heads from s, and give it back when
+// it rests.
+func (p *Pair) Share(s *Spare) { p.spare = s }
+
+// Rest gives back the memory of heads in directions that are between messages, or
+// opaque: the Heads of messages that have ended are no longer valid.
+func (p *Pair) Rest() {
+	if p.spare == nil {
+		return
+	}
+	for d := range p.toks {
+		if t := &p.toks[d]; t.head.Raw != nil && !t.state.inMessage() {
+			p.spare.take(&t.head)
+		}
+	}
+}
+
+func (s *Spare) take(h *Head) {
+	if len(s.raws) < mostSpare && cap(h.Raw) <= keptRaw && cap(h.Fields) <= keptFields {
+		s.raws, s.fields = append(s.raws, h.Raw[:0]), append(s.fields, h.Fields[:0])
+	}
+	h.Raw, h.Fields = nil, nil
+}
+
+func (s *Spare) give(h *Head) {
+	if n := len(s.raws) - 1; n >= 0 {
+		h.Raw, h.Fields = s.raws[n], s.fields[n]
+		s.raws, s.fields = s.raws[:n], s.fields[:n]
+	}
 }
 
 // NewPair makes a pair that hands each segment to emit, in order, from within

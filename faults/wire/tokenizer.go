@@ -164,6 +164,9 @@ func (t *tokenizer) beforeMessage(b []byte) int {
 		t.begins = true
 		t.asked = t.dir == Downstream && t.pair.asked.waiting()
 		t.head.reset(t.dir == Upstream)
+		if t.head.Raw == nil && t.pair.spare != nil {
+			t.pair.spare.give(&t.head)
+		}
 	}
 	return 0
 }
