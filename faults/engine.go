@@ -154,19 +154,18 @@ type Options struct {
 // Engine is the mind of one session: inputs in, actions out. It does no I/O,
 // reads no clock and knows no lock. Same plan, seed and inputs, same actions.
 type Engine struct {
-	o        Options
-	plan     *Plan
-	protocol Protocol
-	pair     *wire.Pair // nil when the session is tcp
-	lanes    [2]lane
-	q        exchanges
-	bonds    []*bond
+	o     Options    // with the plan in force
+	pair  *wire.Pair // nil when the session is tcp
+	lanes [2]lane
+	q     exchanges
+	bonds []*bond
 
-	now     time.Time // of this Step; never goes back
-	opened  time.Time
-	active  time.Time // when the last byte came, either way
-	dialed  bool
-	closing bool // a message said Connection: close: no request should follow
+	now      time.Time // of this Step; never goes back
+	opened   time.Time
+	active   time.Time // when the last byte came, either way
+	protocol Protocol
+	dialed   bool
+	closing  bool // a message said Connection: close: no request should follow
 
 	*Scratch
 }
@@ -189,7 +188,7 @@ func NewEngine(now time.Time, o Options) *Engine {
 	if o.Held <= 0 {
 		o.Held = 2 << 20
 	}
-	e := &Engine{o: o, plan: o.Plan, protocol: o.Protocol, now: now, opened: now, active: now, Scratch: o.Scratch}
+	e := &Engine{o: o, protocol: o.Protocol, now: now, opened: now, active: now, Scratch: o.Scratch}
 	if e.Scratch == nil {
 		e.Scratch = &Scratch{}
 	}

@@ -41,7 +41,7 @@ func (l *lane) decide() {
 	}
 	h := l.hold
 	h.pending, h.said = h.pending[:0], false
-	for _, p := range l.e.plan.message[l.dir] {
+	for _, p := range l.e.o.Plan.message[l.dir] {
 		if p.only != TCP && !l.e.installed(p) {
 			h.pending = append(h.pending, p)
 		}

@@ -78,7 +78,7 @@ func (l *lane) begin() {
 	default:
 		l.ex = l.e.q.start(l.e.now)
 	}
-	if (len(l.e.plan.message[l.dir]) > 0 || l.grain() > Fragment) && !l.mute {
+	if (len(l.e.o.Plan.message[l.dir]) > 0 || l.grain() > Fragment) && !l.mute {
 		l.decide()
 	}
 }

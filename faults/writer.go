@@ -251,7 +251,7 @@ func (w *Writer) Rand(salt uint64) *rand.Rand {
 // session and exchange or direction.
 func (w *Writer) Key() uint64 {
 	e := w.slot.lane.e
-	return drawSeed(e.plan.seed, e.o.Route, w.slot.part.rule.Rule.Name, e.o.Session, w.slot.occurrence())
+	return drawSeed(e.o.Plan.seed, e.o.Route, w.slot.part.rule.Rule.Name, e.o.Session, w.slot.occurrence())
 }
 
 func (w *Writer) when() time.Time {

@@ -36,12 +36,11 @@ type leg struct {
 	gone   bool // ended: how is in ended
 
 	full  uint8    // reads in a row that filled the loop's buffer, up to fullReads
-	piped int      // bytes read from it that are still in pipe: see pipe.go
 	pipe  sys.Pipe // lent while piped is not 0
+	piped int32    // bytes read from it that are still in pipe: see pipe.go
 
 	pend []byte // what the peer did not take
 	at   int    // pend before it is out
-	read int64  // bytes read from it
 	said int64  // bytes its kernel took
 
 	ending *ending // what is asked for and not yet done
@@ -174,7 +173,6 @@ func (g *leg) input(n int) ([]byte, sys.Outcome) {
 	if out != sys.OK {
 		return nil, g.stopped(out)
 	}
-	g.read += int64(got)
 	l.spent += got
 	switch {
 	case got == len(l.buf):

@@ -66,7 +66,7 @@ func (s *session) record() sessionRecord {
 	}
 	if s.eng != nil && !s.crashed {
 		down, up := s.eng.HeldBytes()
-		it.held = Flow{Upstream: int64(up + server.pending() + client.piped), Downstream: int64(down + client.pending() + server.piped)}
+		it.held = Flow{Upstream: int64(up+server.pending()) + int64(client.piped), Downstream: int64(down+client.pending()) + int64(server.piped)}
 		it.protocol = s.eng.Protocol()
 	}
 	if !s.ended {

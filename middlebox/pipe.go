@@ -73,8 +73,7 @@ func (g *leg) fill(n int64) (out sys.Outcome, done bool) {
 		l.k.Return(p)
 		return g.stopped(out), true
 	}
-	g.pipe, g.piped = p, got
-	g.read += int64(got)
+	g.pipe, g.piped = p, int32(got)
 	l.spent += got
 	if got < len(l.buf) {
 		g.full = 0
@@ -96,7 +95,7 @@ func (g *leg) drain(from *leg, n int64) (moved int64) {
 			g.flags &^= sys.Out
 		}
 		moved += int64(got)
-		from.piped -= got
+		from.piped -= int32(got)
 	}
 	g.said += moved
 	l.spent += int(moved)
@@ -107,7 +106,7 @@ func (g *leg) drain(from *leg, n int64) (moved int64) {
 // recall reads into b what the leg's pipe carries.
 func (g *leg) recall(b []byte) int {
 	n := g.s.l.k.Recall(g.pipe, b)
-	g.piped -= n
+	g.piped -= int32(n)
 	g.emptied()
 	return n
 }

@@ -19,6 +19,9 @@ import (
 // Performing an action never steps the engine again, because a step overwrites
 // the actions of the one before; what follows from an action (a dial that fails
 // at once, a write that meets a reset) is found by the next round.
+//
+// Ten thousand of them may be idle: with its legs it fits in 512 bytes, the
+// engine in 704, which are sizes that the allocator has.
 type session struct {
 	task
 	l      *loop
@@ -38,11 +41,11 @@ type session struct {
 	ended    bool // over: it is no longer one of the loop's
 	crashed  bool // a step panicked: the engine is not asked again
 	starved  bool
-	halted   bool  // an operator stalled it
-	stalled  stall // the newest that a rule made
-	cut      bool  // a fault ended a side of it
+	halted   bool // an operator stalled it
+	cut      bool // a fault ended a side of it
 	draining bool
 
+	stalled   stall // the newest that a rule made
 	cause     string
 	rules     []string // that fired
 	exchanges int64
@@ -297,7 +300,7 @@ func sooner(a, b time.Time) time.Time {
 // tally tells the route and the box what is held.
 func (s *session) tally() {
 	down, up := s.eng.HeldBytes()
-	held := int64(down + up + s.leg[0].pending() + s.leg[1].pending() + s.leg[0].piped + s.leg[1].piped)
+	held := int64(down+up+s.leg[0].pending()+s.leg[1].pending()) + int64(s.leg[0].piped+s.leg[1].piped)
 	if held != s.held {
 		s.r.held.Add(held - s.held)
 		s.l.box.held.Add(held - s.held)
