@@ -230,14 +230,18 @@ func idle(_ load, r *relay, p *plan) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	conns := make([]net.Conn, 0, p.sessions)
+	sessions := p.sessions
+	if r.kind == plainCopy { // it keeps a pipe for each direction: six descriptors a session
+		sessions /= 4
+	}
+	conns := make([]net.Conn, 0, sessions)
 	defer func() {
 		for _, c := range conns {
 			c.(*net.TCPConn).SetLinger(0)
 			c.Close()
 		}
 	}()
-	for range p.sessions {
+	for range sessions {
 		c, err := net.Dial("tcp", r.addr)
 		if err != nil {
 			return sample{}, err
@@ -249,7 +253,7 @@ func idle(_ load, r *relay, p *plan) (sample, error) {
 	}
 	time.Sleep(time.Second)
 	after, err := rssOf(r.cmd.Process.Pid)
-	return sample{rss: float64(after-before) / float64(p.sessions)}, err
+	return sample{rss: float64(after-before) / float64(sessions)}, err
 }
 
 var scratch = make([]byte, 16<<10)

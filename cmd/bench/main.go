@@ -13,6 +13,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -64,6 +65,9 @@ func main() {
 	results, err := p.run(dir)
 	os.RemoveAll(dir)
 	fail(err)
+	if len(results.rows) == 0 {
+		fail(errors.New("nothing was measured"))
+	}
 	report := results.report(p)
 	fmt.Print(report)
 	if out != "" {
@@ -99,8 +103,9 @@ func (p *plan) run(dir string) (*results, error) {
 			for i := range kinds {
 				kind := kinds[(i+round)%len(kinds)]
 				s, err := bench.measure(l, kind)
-				if err != nil {
-					return nil, fmt.Errorf("%s of %s: %w", l.name, kind, err)
+				if err != nil { // the others' rounds are not lost
+					fmt.Fprintf(os.Stderr, "round %d/%d  %s of %s: %v\n", round+1, p.rounds, l.name, kind, err)
+					continue
 				}
 				all.add(l, kind, round, s)
 				fmt.Fprintf(os.Stderr, "round %d/%d  %-18s %-22s %s\n", round+1, p.rounds, l.name, kind, s)
