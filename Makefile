@@ -4,8 +4,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 20s
 SOAK_RUNS   ?= 1000000
 BENCH       ?= .
+ROUNDS      ?= 5
 
-.PHONY: help test quick lint tools build soak bench fuzz docs
+.PHONY: help test quick lint tools build soak bench gobench fuzz docs
 
 help:
 	@echo "make test    everything: lint, then all tests with the race detector"
@@ -14,7 +15,8 @@ help:
 	@echo "make build   ./crimp, static"
 	@echo "make soak    SOAK_RUNS=$(SOAK_RUNS) simulated worlds"
 	@echo "make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)"
-	@echo "make bench   BENCH=$(BENCH): benchmarks with allocations"
+	@echo "make bench   crimp beside HAProxy, nginx and io.Copy, into docs/benchmarks.md"
+	@echo "make gobench BENCH=$(BENCH): the Go benchmarks, six times, as benchstat reads them"
 	@echo "make docs    the generated table in README.md anew"
 
 # The simulation runs whole without the race detector, which would make it ten
@@ -42,8 +44,13 @@ build:
 soak:
 	CRIMP_SIM_RUNS=$(SOAK_RUNS) $(GO) test -run '^TestSimulation$$' -timeout 0 -v ./middlebox
 
-bench:
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+# ROUNDS rounds of all relays take about a minute each. The report is of this machine.
+bench: build
+	@.ci/tools bench
+	$(GO) run ./cmd/bench -rounds $(ROUNDS) -out docs/benchmarks.md
+
+gobench:
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count 6 ./...
 
 # go test takes one fuzz target a run.
 fuzz:

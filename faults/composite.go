@@ -104,10 +104,13 @@ func (e *Engine) allows(p *part) bool {
 
 // tellWithout says of the optional parts that are left out that they are.
 func (e *Engine) tellWithout() {
-	for _, parts := range [][]*part{e.plan.stream[0], e.plan.stream[1]} {
+	for _, parts := range [][]*part{e.o.Plan.stream[0], e.o.Plan.stream[1]} {
 		for _, p := range parts {
-			if p.prep.optional && !e.o.Packets && !slices.Contains(e.told, p.rule.state) {
-				e.told = append(e.told, p.rule.state)
+			if !p.prep.optional || e.o.Packets {
+				continue
+			}
+			if b := e.bondOf(p.rule.state); !b.told {
+				b.told = true
 				e.tellNow(Note{Kind: NoteMissed, Rule: p.rule, Pos: inserted, Body: inserted,
 					Text: "packets cannot be filtered here: stalls in place of " + p.prep.kind.name})
 			}

@@ -55,7 +55,7 @@ func (a *Arrival) Before(sameClient bool) int {
 
 // Rand is a source of draws for this rule and session.
 func (a *Arrival) Rand() *rand.Rand {
-	return draw(a.e.plan.seed, a.e.o.Route, a.p.rule.Rule.Name, a.e.o.Session, doorOccurrence)
+	return draw(a.e.o.Plan.seed, a.e.o.Route, a.p.rule.Rule.Name, a.e.o.Session, doorOccurrence)
 }
 
 // Refuse ends the session: the client gets RST or FIN, upstream is never dialled.
@@ -78,11 +78,14 @@ type door struct {
 	refused      bool
 }
 
+func (e *Engine) waitsAtDoor() bool { return e.door != nil && e.door.waits }
+
+func (e *Engine) refused() bool { return e.door != nil && e.door.refused }
+
 // knock asks the connect rules, and dials once all let the session on.
 func (e *Engine) knock() {
-	d := &e.door
-	d.waits = false
-	for len(d.parts) > 0 {
+	for d := e.door; d != nil && len(d.parts) > 0; {
+		d.waits = false
 		if a, acts := e.arrive(d.parts[0]); acts {
 			if a.end != NoEnding {
 				e.refuse(d.parts[0], a.end)
@@ -93,6 +96,7 @@ func (e *Engine) knock() {
 		d.parts = d.parts[1:]
 		d.asked, d.fires = false, false
 	}
+	e.door = nil
 	if !e.lanes[wire.Upstream].closed {
 		e.actions = append(e.actions, Action{Op: OpDial})
 	}
@@ -101,7 +105,7 @@ func (e *Engine) knock() {
 // arrive asks one rule.
 func (e *Engine) arrive(p *part) (a Arrival, acts bool) {
 	st := p.rule.state
-	if e.plan.armed[st] == nil || p.only != Auto && p.only != e.protocol {
+	if e.o.Plan.armed[st] == nil || p.only != Auto && p.only != e.protocol {
 		return a, false
 	}
 	if answer, key := p.rule.match.Session(e.facts(nil, 0)); answer == No {
@@ -112,12 +116,12 @@ func (e *Engine) arrive(p *part) (a Arrival, acts bool) {
 	if p.prep.arrive(&a); !a.acts {
 		return a, false
 	}
-	d := &e.door
+	d := e.door
 	if !d.asked {
 		var why string
 		var spent bool
 		d.asked = true
-		d.fires, why, spent = st.gate.Ask(occasion{seed: e.plan.seed, route: e.o.Route, rule: p.rule.Rule.Name,
+		d.fires, why, spent = st.gate.Ask(occasion{seed: e.o.Plan.seed, route: e.o.Route, rule: p.rule.Rule.Name,
 			session: e.o.Session, number: doorOccurrence, facts: e.facts(nil, 0)})
 		if !d.fires {
 			st.miss(why)

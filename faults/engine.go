@@ -149,42 +149,49 @@ type Options struct {
 	Session  uint64 // number on the route, from 1
 	Client   netip.AddrPort
 	Protocol Protocol
+	Packets  bool // this process may filter packets
 	Plan     *Plan
 	// Held bounds the bytes held back in each direction; past it the source is
 	// not read. 0: 2 MiB.
 	Held int
 	// OnDialError is "rst", "fin" or "502".
 	OnDialError string
-	// Packets: this process may filter packets.
-	Packets bool
 	// Census counts the route's sessions; nil: this is the only one.
 	Census Census
+	// Scratch is shared with other engines; nil: the engine has its own.
+	Scratch *Scratch
 }
 
 // Engine is the mind of one session: inputs in, actions out. It does no I/O,
 // reads no clock and knows no lock. Same plan, seed and inputs, same actions.
 type Engine struct {
-	o        Options
-	plan     *Plan
+	o     Options    // with the plan in force
+	pair  *wire.Pair // nil when the session is tcp
+	lanes [2]lane
+	q     exchanges
+	bonds []*bond
+
+	now      time.Time // of this Step; never goes back
+	opened   time.Time
+	active   time.Time // when the last byte came, either way
 	protocol Protocol
-	pair     *wire.Pair // nil when the session is tcp
-	lanes    [2]lane
-	q        exchanges
-	bonds    []*bond
-	door     door
-	told     []*state // rules whose left-out parts were told
+	door     *door // nil: no connect rule was asked, or all let it on
+	dialed   bool
+	closing  bool // a message said Connection: close: no request should follow
 
-	now     time.Time // of this Step; never goes back
-	opened  time.Time
-	active  time.Time // when the last byte came, either way
-	dialed  bool
-	closing bool // a message said Connection: close: no request should follow
+	*Scratch
+}
 
+// Scratch is memory that an engine needs only from one Step to the next. Engines
+// that are stepped by one goroutine may share it: then what a Step answers is
+// valid until the next Step of any of them. The zero value is ready.
+type Scratch struct {
 	actions  []Action
 	notes    []Note
 	gather   []byte // bytes from several places that leave together
 	gathered bool   // the last action's Data is in gather
 	known    Facts  // reused
+	heads    wire.Spare
 }
 
 // NewEngine makes the engine of a session whose client was just accepted. The
@@ -193,12 +200,16 @@ func NewEngine(now time.Time, o Options) *Engine {
 	if o.Held <= 0 {
 		o.Held = 2 << 20
 	}
-	e := &Engine{o: o, plan: o.Plan, protocol: o.Protocol, now: now, opened: now, active: now}
+	e := &Engine{o: o, protocol: o.Protocol, now: now, opened: now, active: now, Scratch: o.Scratch}
+	if e.Scratch == nil {
+		e.Scratch = &Scratch{}
+	}
 	for d := range e.lanes {
 		e.lanes[d].e, e.lanes[d].dir = e, wire.Direction(d)
 	}
 	if o.Protocol != TCP {
 		e.pair = wire.NewPair(func(s wire.Segment) { e.lanes[s.Dir].segment(s) })
+		e.pair.Share(&e.heads)
 	}
 	return e
 }
@@ -209,12 +220,14 @@ func (e *Engine) Step(now time.Time, in Input) []Action {
 	e.begin(now)
 	switch in.Kind {
 	case InOpen:
-		e.door.parts = e.plan.connect
-		if e.knock(); !e.door.refused {
+		if len(e.o.Plan.connect) > 0 {
+			e.door = &door{parts: e.o.Plan.connect}
+		}
+		if e.knock(); !e.refused() {
 			e.install()
 		}
 	case InTick:
-		if e.door.waits {
+		if e.waitsAtDoor() {
 			e.knock()
 		}
 	case InDialed:
@@ -268,6 +281,9 @@ func (e *Engine) finish() []Action {
 	}
 	e.q.settle()
 	e.refilter()
+	if e.pair != nil {
+		e.pair.Rest()
+	}
 	for i := range e.notes {
 		e.actions = append(e.actions, Action{Op: OpNote, Dir: e.notes[i].Dir, Note: &e.notes[i]})
 	}
@@ -282,7 +298,7 @@ func (e *Engine) Deadline() time.Time {
 			first = t
 		}
 	}
-	if e.door.waits {
+	if e.waitsAtDoor() {
 		sooner(e.door.until)
 	}
 	for d := range e.lanes {
@@ -333,7 +349,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	if e.pair != nil {
 		n = min(n, e.pair.Remaining(d))
 	}
-	if n == 0 || !l.out.empty() || l.hold.on || e.protocol == Auto {
+	if n == 0 || !l.out.empty() || l.holds() || e.protocol == Auto {
 		if most == math.MaxInt64 {
 			most = 0
 		}
@@ -366,4 +382,13 @@ func (e *Engine) Exchanges(f func(*Exchange)) {
 			f(x)
 		}
 	}
+}
+
+// Newest is the exchange that started last, over or not; nil before the first.
+// It is valid until the next Step.
+func (e *Engine) Newest() *Exchange {
+	if x := e.q.young; x != nil && x.Head.StartStop > 0 {
+		return x
+	}
+	return nil
 }

@@ -112,6 +112,7 @@ type exchanges struct {
 	spare []*Exchange // told as finished: to be used again from the next Step on
 	old   []*Exchange // finished in this Step: notes still point to them
 	n     uint64
+	young *Exchange // the one that started last, over or not
 	last  time.Time // when the last one was answered
 }
 
@@ -129,6 +130,7 @@ func (q *exchanges) start(now time.Time) *Exchange {
 		x.idle = now.Sub(q.last)
 	}
 	q.open = append(q.open, x)
+	q.young = x
 	return x
 }
 

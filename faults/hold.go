@@ -36,9 +36,12 @@ type held struct {
 
 // decide asks, at a message's start, which rules are for it.
 func (l *lane) decide() {
-	h := &l.hold
+	if l.hold == nil {
+		l.hold = &hold{}
+	}
+	h := l.hold
 	h.pending, h.said = h.pending[:0], false
-	for _, p := range l.e.plan.message[l.dir] {
+	for _, p := range l.e.o.Plan.message[l.dir] {
 		if p.only != TCP && l.e.allows(p) && !l.e.installed(p) {
 			h.pending = append(h.pending, p)
 		}
@@ -50,7 +53,7 @@ func (l *lane) decide() {
 // ask decides what can be decided by now; status is that of the response, 0 if
 // not known yet.
 func (l *lane) ask(status int) {
-	h := &l.hold
+	h := l.hold
 	kept := h.pending[:0]
 	for _, p := range h.pending {
 		m := p.rule.match
@@ -92,7 +95,7 @@ func (l *lane) grain() Grain {
 
 // holdBack takes a segment of a held message, and lets go what may.
 func (l *lane) holdBack(s wire.Segment) {
-	h := &l.hold
+	h := l.hold
 	if s.Part == wire.Opaque {
 		l.release(true)
 		l.pass(s)
@@ -145,7 +148,7 @@ func (h *hold) add(s wire.Segment) {
 
 // own copies what is held at the end of a Step: the input it points to is gone.
 func (h *hold) own() {
-	if len(h.segs) > 0 && !h.segs[0].owned {
+	if h != nil && len(h.segs) > 0 && !h.segs[0].owned {
 		h.copy()
 	}
 }
@@ -164,8 +167,8 @@ func (h *hold) copy() {
 
 // release passes on what need not be held any more; with all, everything.
 func (l *lane) release(all bool) {
-	h := &l.hold
-	if !h.on {
+	h := l.hold
+	if h == nil || !h.on {
 		return
 	}
 	n := len(h.segs)
@@ -194,7 +197,7 @@ func (l *lane) release(all bool) {
 
 // passHeld passes on the first n held segments.
 func (l *lane) passHeld(n int) {
-	h := &l.hold
+	h := l.hold
 	owned := n > 0 && h.segs[0].owned
 	for i := range n {
 		s := h.segs[i].Segment
@@ -213,6 +216,9 @@ func (l *lane) passHeld(n int) {
 
 // due is when what is held is let go as it is, zero if nothing is.
 func (h *hold) due() time.Time {
+	if h == nil {
+		return time.Time{}
+	}
 	if !h.on || len(h.segs) == 0 {
 		return time.Time{}
 	}
@@ -232,8 +238,8 @@ func (l *lane) overheld(why string) {
 // afresh decides again, under a new plan, about a message nothing of which has
 // been passed on.
 func (l *lane) afresh() {
-	h := &l.hold
-	if !h.on || h.said || len(h.segs) == 0 {
+	h := l.hold
+	if h == nil || !h.on || h.said || len(h.segs) == 0 {
 		return
 	}
 	l.dropMessageSlots()

@@ -86,7 +86,7 @@ func (e *Engine) reset(d wire.Direction) {
 	l, back := &e.lanes[d], e.lanes[d].opposite()
 	back.out.drop(e.now)
 	back.mute, back.halted, back.gag = true, false, nil
-	back.hold = hold{}
+	back.hold = nil
 	if !back.closed {
 		back.closed, back.op = true, OpAbort
 		e.actions = append(e.actions, Action{Op: OpAbort, Dir: back.dir})

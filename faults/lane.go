@@ -14,28 +14,29 @@ import (
 // chain -> say -> straight to an action, or into the outbox.
 type lane struct {
 	e     *Engine
-	dir   wire.Direction
 	chain []*slot // rules at work, in the order of their plan
 	out   outbox
-	hold  hold
+	hold  *hold     // nil until a message of this direction had to be decided on
 	ex    *Exchange // of the message in progress; nil outside any, and for answers nobody asked for
+	gag   *bond     // a rule lets nothing out
 
 	off    int64  // bytes of the stream that entered the chain
 	body   int64  // body bytes of the message that entered the chain
 	said   int64  // bytes said to the receiver, inserted ones included
-	shut   bool   // mute, its receiver got FIN, and the other direction goes on
-	mute   bool   // an ending was said or the receiver is gone: what still comes is dropped
-	eof    bool   // the sender's FIN was read: there is nothing more to damage
-	closed bool   // the ending, or FIN, was handed to the receiver's leg
-	op     Op     // which; a stronger one may follow
-	ending bool   // a rule is cutting it just now
-	drain  bool   // mute, and the sender is closed once its message is complete
-	halted bool   // an operator stalled it
-	gag    *bond  // a rule lets nothing out
-	filter Filter // as its leg was told
-	told   bool   // that it is opaque
-	final  bool   // the response in progress is a final one
 	middle int64  // of the chunk-size line in the chain, as a place in its message
+	filter Filter // as its leg was told
+
+	dir    wire.Direction
+	op     Op   // the ending that closed it; a stronger one may follow
+	shut   bool // mute, its receiver got FIN, and the other direction goes on
+	mute   bool // an ending was said or the receiver is gone: what still comes is dropped
+	eof    bool // the sender's FIN was read: there is nothing more to damage
+	closed bool // the ending, or FIN, was handed to the receiver's leg
+	ending bool // a rule is cutting it just now
+	drain  bool // mute, and the sender is closed once its message is complete
+	halted bool // an operator stalled it
+	told   bool // that it is opaque
+	final  bool // the response in progress is a final one
 }
 
 // term is the end of a direction on its way through the chain.
@@ -55,7 +56,7 @@ func (l *lane) segment(s wire.Segment) {
 	if s.Part == wire.StartLine && s.Last || s.Part == wire.HeadEnd && s.Last {
 		l.headline(s)
 	}
-	if l.hold.on {
+	if l.holds() {
 		l.holdBack(s)
 	} else {
 		l.pass(s)
@@ -64,6 +65,9 @@ func (l *lane) segment(s wire.Segment) {
 		l.complete()
 	}
 }
+
+// holds says that the message in progress is held back.
+func (l *lane) holds() bool { return l.hold != nil && l.hold.on }
 
 // begin makes ready for a message: whose it is, and which rules are for it.
 func (l *lane) begin() {
@@ -77,7 +81,7 @@ func (l *lane) begin() {
 	default:
 		l.ex = l.e.q.start(l.e.now)
 	}
-	if (len(l.e.plan.message[l.dir]) > 0 || l.grain() > Fragment) && !l.mute {
+	if (len(l.e.o.Plan.message[l.dir]) > 0 || l.grain() > Fragment) && !l.mute {
 		l.decide()
 	}
 }

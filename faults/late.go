@@ -17,6 +17,7 @@ type bond struct {
 	state  *state
 	own    map[int]any // by part: what its stages of this session share
 	filter [2]Filter   // what it filters of each leg, by the direction that flows to it
+	told   bool        // that parts of it are left out here
 	alone  late        // the lateness that this rule alone is the reason of: the common one
 }
 

@@ -184,7 +184,8 @@ func (l *locator) fromUnknownEnd(h *wire.Head) bool {
 	return l.pos.Kind == BodyFromEnd && !l.done && h != nil && (h.Framing == wire.ByChunks || h.Framing == wire.UntilClose)
 }
 
-// blind is how many bytes from off need not be looked at.
+// blind is how many bytes from off need not be looked at: all but the last before
+// the place, which is reached with that one.
 func (l *locator) blind(off int64) int64 {
 	switch {
 	case l.done, l.pos.Kind == After, l.pos.Kind == Idle:
@@ -193,7 +194,7 @@ func (l *locator) blind(off int64) int64 {
 		if l.target < off {
 			return math.MaxInt64
 		}
-		return l.target - off
+		return max(l.target-off-1, 0)
 	}
 	return 0
 }

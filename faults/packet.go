@@ -61,7 +61,7 @@ func (e *Engine) ungag(b *bond) {
 		}
 		l.gag = nil
 		for _, other := range e.bonds {
-			if e.plan.armed[other.state] != nil && other.filter[d].All {
+			if e.o.Plan.armed[other.state] != nil && other.filter[d].All {
 				l.gag = other
 			}
 		}

@@ -252,7 +252,7 @@ func (s *slot) ask() bool {
 		return yes
 	}
 	e := s.lane.e
-	yes, why, spent := st.gate.Ask(occasion{seed: e.plan.seed, route: e.o.Route, rule: s.part.rule.Rule.Name,
+	yes, why, spent := st.gate.Ask(occasion{seed: e.o.Plan.seed, route: e.o.Route, rule: s.part.rule.Rule.Name,
 		session: e.o.Session, number: s.occurrence(), facts: e.facts(s.ex, 0)})
 	s.fires = yes
 	if s.part.twice && s.ex != nil {
@@ -313,5 +313,5 @@ func (s *slot) occurrence() uint64 {
 // draws is this occurrence's own source of randomness.
 func (s *slot) draws(salt uint64) *rand.Rand {
 	e := s.lane.e
-	return draw(e.plan.seed, e.o.Route, s.part.rule.Rule.Name, e.o.Session, s.occurrence()^mix(salt))
+	return draw(e.o.Plan.seed, e.o.Route, s.part.rule.Rule.Name, e.o.Session, s.occurrence()^mix(salt))
 }

@@ -15,7 +15,7 @@ import (
 func (e *Engine) install() {
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		for _, p := range e.plan.stream[d] {
+		for _, p := range e.o.Plan.stream[d] {
 			if !e.allows(p) || l.has(p) {
 				continue
 			}
@@ -82,7 +82,7 @@ func (e *Engine) bondOf(st *state) *bond {
 // stages; those that are gone let go what they held, in order and at once; new
 // stream rules act at once, new message rules from the next message on.
 func (e *Engine) swap(p *Plan) {
-	e.plan = p
+	e.o.Plan = p
 	for d := range e.lanes {
 		e.lanes[d].rehouse(p)
 	}
@@ -96,10 +96,10 @@ func (e *Engine) swap(p *Plan) {
 		}
 		return true
 	})
-	if e.door.waits {
+	if e.waitsAtDoor() {
 		e.knock()
 	}
-	if !e.door.refused {
+	if !e.refused() {
 		e.install()
 	}
 	for d := range e.lanes {

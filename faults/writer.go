@@ -231,7 +231,7 @@ func (w *Writer) Replied(status int) {
 func (w *Writer) Quiet() (since time.Time, rests bool) {
 	e := w.slot.lane.e
 	for d := range e.lanes {
-		if l := &e.lanes[d]; !l.out.empty() || l.hold.on {
+		if l := &e.lanes[d]; !l.out.empty() || l.holds() {
 			return e.active, false
 		}
 	}
@@ -350,7 +350,7 @@ func (w *Writer) Rand(salt uint64) *rand.Rand {
 // session and exchange or direction.
 func (w *Writer) Key() uint64 {
 	e := w.slot.lane.e
-	return drawSeed(e.plan.seed, e.o.Route, w.slot.part.rule.Rule.Name, e.o.Session, w.slot.occurrence())
+	return drawSeed(e.o.Plan.seed, e.o.Route, w.slot.part.rule.Rule.Name, e.o.Session, w.slot.occurrence())
 }
 
 // Route is what the stages of this rule share over all sessions: Kind.Memory.

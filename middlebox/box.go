@@ -5,9 +5,9 @@
 //
 // Reading order: api.go (what people and programs see), box.go (the face that
 // control sees), loop.go (theory of operation), session.go and leg.go (a
-// session drives an engine; each side has a leg), linger.go, dial.go, listener.go;
+// session drives an engine; each side has a leg), pipe.go, linger.go, dial.go, listener.go;
 // then how things change: change.go, rules.go, configure.go, panic.go; and what
-// is told: notes.go, journal.go, filter.go, lists.go.
+// is told: notes.go, journal.go, record.go, ring.go, filter.go, lists.go.
 package middlebox
 
 import (

@@ -184,7 +184,7 @@ func (s *session) dialFailed(d *dialing) {
 	g.leave()
 	s.r.failed.Add(1)
 	s.blame("dial")
-	s.emit("session.failed", FailedData{Client: s.client, Upstream: d.target, Error: d.err.Error()})
+	s.emit("session.failed", FailedData{Client: s.peer.String(), Upstream: d.target, Error: d.err.Error()})
 	s.step(faults.Input{Kind: faults.InDialFailed, Err: d.err})
 }
 

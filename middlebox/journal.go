@@ -7,63 +7,54 @@ import (
 )
 
 // journal is what happened, in one order over the whole box: a bounded ring of
-// events and one of finished exchanges, each as it was when it was told.
+// events and one of finished exchanges, each as it was when it was told. What
+// happens often is kept packed (record.go), the rest as it is.
 //
 // Whoever writes holds the mutex for as long as it takes to store one event; it
-// waits for no reader. Readers copy a block at a time and filter outside the
-// lock, and a watcher is only a cursor: one that is too slow is told how many
-// events it lost, when it comes.
+// waits for no reader. Readers copy a block at a time, and unpack and filter
+// outside the lock, and a watcher is only a cursor: one that is too slow is told
+// how many events it lost, when it comes.
 type journal struct {
 	now func() time.Time
 
 	mu        sync.Mutex
 	seq       int64 // of the newest event
-	last      time.Time
-	events    ring[Event]
+	last      int64 // when that was
+	events    ring[entry]
 	exchanges ring[finished]
+	memory    arena // of the records
+	outlived  arena // of finished exchanges whose events are no longer there
 	watches   []*Watch
 }
 
-// finished is an exchange in the ring: what exchange.finished told.
+// journalBytes bounds the packed records, whatever their number: long heads
+// shorten the journal.
+const journalBytes = 64 << 20
+
+// entry is one event: a record, or the event itself.
+type entry struct {
+	at     int64 // nanoseconds
+	kind   recordKind
+	record piece
+	event  *Event
+}
+
+// finished is an exchange in its ring: the record of exchange.finished.
 type finished struct {
-	seq   int64
-	data  any // an ExchangeItem, as in the event
-	heard *heard
+	seq      int64
+	record   piece
+	outlived bool // the record is in that arena
 }
-
-// ring keeps the newest n of what is added, growing up to n.
-type ring[T any] struct {
-	n     int
-	items []T
-	next  int   // where the next one goes, once full
-	added int64 // ever
-}
-
-func (r *ring[T]) add(x T) {
-	r.added++
-	if len(r.items) < r.n {
-		r.items = append(r.items, x)
-		return
-	}
-	r.items[r.next] = x
-	r.next = (r.next + 1) % r.n
-}
-
-// at is the i-th oldest that is still there.
-func (r *ring[T]) at(i int) T { return r.items[(r.next+i)%len(r.items)] }
-
-// lost is how many are no longer there.
-func (r *ring[T]) lost() int64 { return r.added - int64(len(r.items)) }
 
 func newJournal(limits Limits, now func() time.Time) *journal {
-	return &journal{now: now, events: ring[Event]{n: limits.Events}, exchanges: ring[finished]{n: limits.Exchanges}}
+	return &journal{now: now, events: ring[entry]{n: limits.Events}, exchanges: ring[finished]{n: limits.Exchanges}}
 }
 
 // emit gives an event its number and time and keeps it.
 func (j *journal) emit(e Event) int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.add(e)
+	return j.add(entry{event: &e})
 }
 
 // emitWith is emit for an event whose data say their own number.
@@ -71,28 +62,60 @@ func (j *journal) emitWith(e Event, data func(seq int64) any) int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	e.Data = data(j.seq + 1)
-	return j.add(e)
+	return j.add(entry{event: &e})
 }
 
-// finish is emit for an exchange.finished, which also enters the ring of exchanges.
-func (j *journal) finish(e Event) {
+// keep is emit for what is packed; it copies the record. A finished exchange
+// enters the ring of exchanges, too.
+func (j *journal) keep(kind recordKind, record []byte) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.exchanges.add(finished{seq: j.add(e), data: e.Data, heard: e.heard})
+	e := entry{kind: kind, record: j.memory.put(record)}
+	seq := j.add(e)
+	if kind == exchangeFinished {
+		if j.exchanges.full() {
+			if old := j.exchanges.drop(); old.outlived {
+				j.outlived.release(old.record)
+			}
+		}
+		j.exchanges.add(finished{seq: seq, record: e.record})
+	}
 }
 
-func (j *journal) add(e Event) int64 {
-	j.seq++
-	e.Seq = j.seq
-	if e.Time = j.now(); e.Time.Before(j.last) { // events are in the order of their times, too
-		e.Time = j.last
+func (j *journal) add(e entry) int64 {
+	for j.events.full() || j.memory.used > journalBytes && j.events.count > 0 {
+		j.forget()
 	}
-	j.last = e.Time
+	j.seq++
+	j.last = max(j.last, j.now().UnixNano()) // events are in the order of their times, too
+	e.at = j.last
+	if e.event != nil {
+		e.event.Seq, e.event.Time = j.seq, time.Unix(0, e.at)
+	}
 	j.events.add(e)
 	for _, w := range j.watches {
 		w.ring()
 	}
 	return j.seq
+}
+
+// forget drops the oldest event. The ring of exchanges may still have it: then
+// its record moves, lest one exchange keep a block of other events.
+func (j *journal) forget() {
+	seq := j.events.lost() + 1
+	e := j.events.drop()
+	if e.kind == noRecord {
+		return
+	}
+	if e.kind == exchangeFinished {
+		n := j.exchanges.count
+		i := sort.Search(n, func(i int) bool { return j.exchanges.at(i).seq >= seq })
+		if i < n && j.exchanges.at(i).seq == seq {
+			x := j.exchanges.at(i)
+			x.record, x.outlived = j.outlived.put(e.record.bytes()), true
+		}
+	}
+	j.memory.release(e.record)
 }
 
 // newest is the newest event's number.
@@ -109,19 +132,42 @@ func (j *journal) dropped() int64 {
 	return j.events.lost()
 }
 
+// copied is an event on its way out of the journal: what of it must be unpacked
+// is, outside the lock.
+type copied struct {
+	entry
+	from, to int // of the record, among the bytes copied
+}
+
 // block copies into buf the events after seq and says how many between had been
 // dropped already.
 func (j *journal) block(seq int64, buf []Event) (n int, lost int64) {
+	var entries [64]copied
+	var bytes []byte
+	buf = buf[:min(len(buf), len(entries))]
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	if seq < j.events.lost() {
 		lost = j.events.lost() - seq
 		seq = j.events.lost()
 	}
 	first := int(seq - j.events.lost())
-	for n < len(buf) && first+n < len(j.events.items) {
-		buf[n] = j.events.at(first + n)
+	for n < len(buf) && first+n < j.events.count {
+		c := copied{entry: *j.events.at(first + n), from: len(bytes)}
+		if c.kind != noRecord {
+			bytes = append(bytes, c.record.bytes()...)
+		}
+		c.to = len(bytes)
+		entries[n] = c
 		n++
+	}
+	j.mu.Unlock()
+	for i, c := range entries[:n] {
+		if c.kind == noRecord {
+			buf[i] = *c.event
+			continue
+		}
+		buf[i] = c.kind.event(bytes[c.from:c.to:c.to])
+		buf[i].Seq, buf[i].Time = seq+int64(i)+1, time.Unix(0, c.at)
 	}
 	return n, lost
 }
@@ -129,7 +175,7 @@ func (j *journal) block(seq int64, buf []Event) (n int, lost int64) {
 // walk calls f with every event after since, oldest first, until it says stop.
 // It says whether the ring still reached back to since.
 func (j *journal) walk(since int64, f func(Event) (stop bool)) (complete bool) {
-	var buf [256]Event
+	var buf [64]Event
 	complete = true
 	for seq := max(since, 0); ; {
 		n, lost := j.block(seq, buf[:])
@@ -152,20 +198,36 @@ func (j *journal) walk(since int64, f func(Event) (stop bool)) (complete bool) {
 func (j *journal) sinceTime(t time.Time) int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	i := sort.Search(len(j.events.items), func(i int) bool { return !j.events.at(i).Time.Before(t) })
+	i := sort.Search(j.events.count, func(i int) bool { return j.events.at(i).at >= t.UnixNano() })
 	return j.events.lost() + int64(i)
 }
 
-// finishedSince copies the exchanges that finished after since, oldest first.
-func (j *journal) finishedSince(since int64) (out []finished, complete bool) {
+// finishedSince gives the exchanges that finished after since, oldest first.
+func (j *journal) finishedSince(since int64) (out []over, complete bool) {
+	var bytes []byte
+	var ends []int
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	n := len(j.exchanges.items)
+	n := j.exchanges.count
 	first := sort.Search(n, func(i int) bool { return j.exchanges.at(i).seq > since })
 	for i := first; i < n; i++ {
-		out = append(out, j.exchanges.at(i))
+		bytes = append(bytes, j.exchanges.at(i).record.bytes()...)
+		ends = append(ends, len(bytes))
 	}
-	return out, first > 0 || j.exchanges.lost() == 0
+	complete = first > 0 || j.exchanges.lost() == 0
+	j.mu.Unlock()
+	from := 0
+	for _, end := range ends {
+		u := unpacker(bytes[from:end:end])
+		item, h := unpackExchange(&u)
+		out, from = append(out, over{item, h}), end
+	}
+	return out, complete
+}
+
+// over is an exchange that is over.
+type over struct {
+	item  ExchangeItem
+	heard *heard
 }
 
 // Watch is a reader's place in the journal.

@@ -32,15 +32,18 @@ type leg struct {
 	eof    bool // its FIN was read
 	broken bool // a write failed: the reader will find a reset
 	hup    bool // the engine was told that the FIN waits unread
-	unread int  // how many unread bytes it was told of
 	shut   bool // our FIN is out
 	gone   bool // ended: how is in ended
 	mute   bool // nothing is written: its peer is behind a pulled cable
 
+	full   uint8    // reads in a row that filled the loop's buffer, up to fullReads
+	pipe   sys.Pipe // lent while piped is not 0
+	unread int32    // how many unread bytes the engine was told of
+	piped  int32    // bytes read from it that are still in pipe: see pipe.go
+
 	pend []byte    // what the peer did not take
 	at   int       // pend before it is out
 	lone []stretch // of pend, what is to leave apart
-	read int64     // bytes read from it
 	said int64     // bytes its kernel took
 
 	ending *ending // what is asked for and not yet done
@@ -120,7 +123,7 @@ func (g *leg) filter(f faults.Filter) {
 	}
 	g.mute = f.All
 	if err := g.s.l.k.Filter(g.sock, sys.Filter{All: f.All, Fin: f.Fin, Loss: f.Loss}); err != nil {
-		g.s.l.box.log.Warn().Str("session", g.s.id).Err(err).Msg("no packet filter")
+		g.s.l.box.log.Warn().Str("session", g.s.id()).Err(err).Msg("no packet filter")
 	}
 }
 
@@ -210,33 +213,47 @@ func (g *leg) dead() bool {
 // input reads up to n bytes into the loop's buffer. Again when there is nothing
 // to be had now; EOF and Reset once, each when everything before was read.
 func (g *leg) input(n int) ([]byte, sys.Outcome) {
+	if g.piped > 0 {
+		return g.s.l.buf[:g.recall(g.s.l.buf[:n])], sys.OK
+	}
 	if g.flags&sys.In == 0 {
 		return nil, sys.Again
 	}
 	l := g.s.l
 	got, out := l.k.Read(g.sock, l.buf[:n])
-	switch out {
-	case sys.OK:
-		g.read += int64(got)
-		g.unread = 0
-		l.spent += got
-		if got < n && g.flags&(sys.Fin|sys.Err) == 0 && !g.broken {
+	if out != sys.OK {
+		return nil, g.stopped(out)
+	}
+	g.unread = 0
+	l.spent += got
+	switch {
+	case got == len(l.buf):
+		g.full = min(g.full+1, fullReads)
+	case got < n:
+		g.full = 0
+		if g.flags&(sys.Fin|sys.Err) == 0 && !g.broken {
 			g.flags &^= sys.In
 		}
-		return l.buf[:got], sys.OK
+	}
+	return l.buf[:got], sys.OK
+}
+
+// stopped is what it means that a read, or a pipe's filling, got nothing.
+func (g *leg) stopped(out sys.Outcome) sys.Outcome {
+	switch out {
 	case sys.Again:
 		g.flags &^= sys.In
 		if g.broken {
-			return nil, sys.Reset
+			return sys.Reset
 		}
-		return nil, sys.Again
+		return sys.Again
 	case sys.EOF:
 		if g.eof = true; !g.dead() { // else the RST behind the FIN is told next
 			g.flags &^= sys.In
 		}
-		return nil, sys.EOF
+		return sys.EOF
 	}
-	return nil, sys.Reset
+	return sys.Reset
 }
 
 // discard reads away what comes on a leg whose ending waits; it says whether
@@ -422,5 +439,6 @@ func (g *leg) leave() {
 		g.tell(e)
 	}
 	g.forget()
+	g.spill()
 	g.gone, g.sock = true, sys.None
 }

@@ -98,10 +98,13 @@ func (b *Box) Sessions(f Filter) (List[SessionItem], error) {
 
 // asHeard is what a filter can ask of a session: its newest exchange, if any.
 func (s *session) asHeard() *heard {
-	if s.telling != nil {
-		return &s.telling.heard
+	if s.eng != nil && !s.crashed {
+		if x := s.eng.Newest(); x != nil {
+			_, h := s.hear(x)
+			return h
+		}
 	}
-	return s.self
+	return s.asItself()
 }
 
 // Exchanges lists exchanges, those that are over first, then the open ones, each
@@ -120,8 +123,11 @@ func (b *Box) Exchanges(f Filter) (List[ExchangeItem], error) {
 				continue
 			}
 			s.eng.Exchanges(func(x *faults.Exchange) {
-				if t := s.hear(x); x.Head.StartStop > 0 && c.exchange(&t.item, t.heard) {
-					some = append(some, t.item)
+				if x.Head.StartStop == 0 {
+					return
+				}
+				if it, h := s.hear(x); c.exchange(&it, *h) {
+					some = append(some, it)
 				}
 			})
 		}
@@ -134,10 +140,9 @@ func (b *Box) Exchanges(f Filter) (List[ExchangeItem], error) {
 	over, complete := b.journal.finishedSince(c.since)
 	closed := map[string]bool{} // while the loops were asked
 	for _, x := range over {
-		it := x.data.(ExchangeItem)
-		closed[it.ID] = true
-		if c.exchange(&it, *x.heard) {
-			found = append(found, it)
+		closed[x.item.ID] = true
+		if c.exchange(&x.item, *x.heard) {
+			found = append(found, x.item)
 		}
 	}
 	open = slices.DeleteFunc(open, func(it ExchangeItem) bool { return closed[it.ID] })

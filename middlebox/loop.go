@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"crimp/faults"
 	"crimp/middlebox/sys"
 )
 
@@ -55,6 +56,8 @@ type loop struct {
 	owners    []owner // by socket number: who gets its events
 	events    []sys.Event
 	buf       []byte // the one read buffer; what is read is written from it at once
+	scratch   faults.Scratch
+	record    []byte // what was last packed for the journal
 	spare     [][]byte
 	sessions  []*session
 	listeners []*listener // the first loop's

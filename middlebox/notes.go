@@ -11,8 +11,8 @@ import (
 )
 
 // What a session tells the journal: an engine's notes become events and items
-// that stay true when the engine has gone on. This is the only place where a
-// session allocates while it relays, once or twice an exchange.
+// that stay true when the engine has gone on. What comes with every session and
+// every exchange is packed and allocates nothing; the rest is rare.
 
 // heard is what a filter's match can ask of an event. It never changes.
 type heard struct {
@@ -20,57 +20,72 @@ type heard struct {
 	direction string // of what the event is about; empty: of none
 }
 
-// telling is the exchange that a session last told of: what filters can ask of it,
-// and the item as it stands. It is the session's, and changes.
-type telling struct {
-	heard
-	item ExchangeItem
+// asItself is what filters can ask of a session outside any exchange.
+func (s *session) asItself() *heard {
+	return &heard{facts: faults.Facts{Session: s.num, Client: s.peer}}
 }
 
-// keptHead is the longest request head that filters can look into; of a longer
-// one they know the line and Host.
-const keptHead = 8 << 10
+// id is the session's name.
+func (s *session) id() string { return sessionID(s.r.name, s.num) }
 
 // emit journals an event of this session.
 func (s *session) emit(typ string, data any) int64 {
-	return s.l.box.journal.emit(Event{Type: typ, Route: s.r.name, Session: s.id, Data: data, heard: s.self})
+	return s.l.box.journal.emit(Event{Type: typ, Route: s.r.name, Session: s.id(), Data: data, heard: s.asItself()})
+}
+
+// tell journals that the session was opened or closed.
+func (s *session) tell(kind recordKind) {
+	r := s.record()
+	if kind == sessionClosed {
+		r.closed = s.l.box.now()
+	}
+	p := packer(s.l.record[:0])
+	r.pack(&p)
+	s.l.record = p
+	s.l.box.journal.keep(kind, p)
 }
 
 // item is the session as it stands.
 func (s *session) item() SessionItem {
+	r := s.record()
+	r.rules = slices.Clone(r.rules)
+	return r.item()
+}
+
+// record is the session as it stands. Its rules are the session's own.
+func (s *session) record() sessionRecord {
 	client, server := &s.leg[wire.Downstream], &s.leg[wire.Upstream]
-	it := SessionItem{
-		ID: s.id, Route: s.r.name, Client: s.client, Upstream: s.conf.Upstream, Opened: s.opened, Peer: s.peer,
-		Protocol: protocolWord(s.conf.protocol), Bytes: Flow{Upstream: server.said, Downstream: client.said},
-		Exchanges: s.exchanges, Rules: slices.Clone(s.rules), Outcome: "open",
+	it := sessionRecord{
+		route: s.r.name, num: s.num, client: s.peer, upstream: s.conf.Upstream, opened: s.opened,
+		protocol: s.conf.protocol, bytes: Flow{Upstream: server.said, Downstream: client.said},
+		exchanges: s.exchanges, rules: s.rules, outcome: "open",
 	}
 	stalled := s.isStalled()
 	if stalled {
-		it.Outcome = "stalled"
+		it.outcome = "stalled"
 	}
 	if s.eng != nil && !s.crashed {
 		down, up := s.eng.HeldBytes()
-		it.Held = Flow{Upstream: int64(up + server.pending()), Downstream: int64(down + client.pending())}
-		it.Protocol = protocolWord(s.eng.Protocol())
+		it.held = Flow{Upstream: int64(up+server.pending()) + int64(client.piped), Downstream: int64(down+client.pending()) + int64(server.piped)}
+		it.protocol = s.eng.Protocol()
 	}
 	if !s.ended {
-		idle := faults.Duration(max(s.l.now.Sub(s.last), 0).Round(time.Millisecond))
-		it.Idle = &idle
+		it.idle = max(s.l.now.Sub(s.last), 0).Round(time.Millisecond)
 		return it
 	}
-	it.Ended = &Ended{Client: client.ended, Server: server.ended}
-	it.Cause = s.cause
-	if it.Cause == "" {
-		it.Cause = "peers"
+	it.ended = Ended{Client: client.ended, Server: server.ended}
+	it.cause = s.cause
+	if it.cause == "" {
+		it.cause = "peers"
 	}
 	switch {
 	case stalled:
 	case client.ended == "rst" || server.ended == "rst":
-		it.Outcome = "rst"
+		it.outcome = "rst"
 	case s.cut || client.ended == "linger" || server.ended == "linger" || server.ended == "refused":
-		it.Outcome = "cut"
+		it.outcome = "cut"
 	default:
-		it.Outcome = "ok"
+		it.outcome = "ok"
 	}
 	return it
 }
@@ -106,9 +121,9 @@ func (s *session) note(n *faults.Note) {
 	case faults.NoteExchangeStarted:
 		s.exchanges++
 		s.r.exchanges.Add(1)
-		s.tellExchange("exchange.started", n.Exchange)
+		s.tellExchange(exchangeStarted, n.Exchange)
 	case faults.NoteExchangeFinished:
-		s.tellExchange("exchange.finished", n.Exchange)
+		s.tellExchange(exchangeFinished, n.Exchange)
 	}
 }
 
@@ -146,12 +161,12 @@ func (s *session) firing(n *faults.Note) *firing {
 }
 
 func (s *session) emitFired(f *firing) {
-	s.l.box.journal.emit(Event{Type: "fault.fired", Route: s.r.name, Session: s.id, Exchange: f.exchange, Rule: f.rule, Data: f.data, heard: f.heard})
+	s.l.box.journal.emit(Event{Type: "fault.fired", Route: s.r.name, Session: s.id(), Exchange: f.exchange, Rule: f.rule, Data: f.data, heard: f.heard})
 }
 
 // emitAbout journals what a note tells of a rule or a direction.
 func (s *session) emitAbout(typ string, n *faults.Note, rule string, data any) {
-	e := Event{Type: typ, Route: s.r.name, Session: s.id, Rule: rule, Data: data, heard: s.about(n)}
+	e := Event{Type: typ, Route: s.r.name, Session: s.id(), Rule: rule, Data: data, heard: s.about(n)}
 	if n.Exchange != nil {
 		e.Exchange = s.exchangeID(n.Exchange.N)
 	}
@@ -160,87 +175,39 @@ func (s *session) emitAbout(typ string, n *faults.Note, rule string, data any) {
 
 // about is what a filter can ask of a note: its exchange's facts, and its direction.
 func (s *session) about(n *faults.Note) *heard {
-	h := *s.self
+	h := s.asItself()
 	if n.Exchange != nil {
-		h = s.hear(n.Exchange).heard
+		_, h = s.hear(n.Exchange)
 	}
 	h.direction = n.Dir.String()
-	return &h
+	return h
 }
 
-// hear brings what is known of an exchange up to date.
-func (s *session) hear(x *faults.Exchange) *telling {
-	t := s.telling
-	if t == nil {
-		t = &telling{}
-		s.telling = t
-	}
-	if t.facts.Exchange != x.N || t.facts.Request == nil || !t.facts.Request.Complete {
-		t.heard = heard{facts: faults.Facts{Session: s.num, Client: s.peer, Exchange: x.N, Reused: x.N > 1, HasRequest: true}}
-		t.item = ExchangeItem{ID: s.exchangeID(x.N), Route: s.r.name, Session: s.id, Client: s.client, Started: x.Started}
-		if x.Head.StartStop > 0 {
-			t.listen(&x.Head)
-		}
-	}
-	t.facts.Status = x.Status
-	it := &t.item
-	it.Request.Bytes, it.Request.Delivered = x.Asked, x.Said.String()
-	it.Response = Response{Status: x.Status, Sent: x.Sent, End: responseEnd(x)}
-	if x.Declared >= 0 {
-		declared := x.Declared
-		it.Response.Declared = &declared
-	}
-	it.Outcome, it.Odd, it.Rules = x.Outcome, slices.Clone(x.Odd), nil
-	if !x.Finished.IsZero() {
-		finished := x.Finished
-		it.Finished = &finished
-	}
-	for i := range x.Fired {
-		f := &x.Fired[i]
-		it.Rules = append(it.Rules, Fired{
-			Rule: f.Rule.Name(), Fault: f.Rule.Fault(), Direction: f.Dir.String(), Offset: f.Off, Message: f.Pos,
-			Part: f.Part.String(), At: place(f.Part, f.Pos, f.Off, f.Body), End: f.End.String(),
-		})
-	}
-	return t
+// hear is what is known of an exchange, in memory of its own: the engine's is
+// used again for another. It goes the way of those in the journal.
+func (s *session) hear(x *faults.Exchange) (ExchangeItem, *heard) {
+	var p packer
+	packExchange(&p, s.r.name, s.num, s.peer, x)
+	u := unpacker(p)
+	return unpackExchange(&u)
 }
 
-// listen takes a request's head down, in memory of its own: the engine's is used
-// again for another.
-func (t *telling) listen(head *wire.Head) {
-	r := &t.item.Request
-	i := head.Find("Host")
-	if len(head.Raw) > keptHead {
-		r.Method, r.Target = string(head.Method()), string(head.Target())
-		if i >= 0 {
-			r.Host = string(head.Value(i))
-		}
-		t.facts.Request = faults.RequestHead(r.Method, r.Target, r.Host)
-		return
+// firedOf is a firing as people see it.
+func firedOf(f *faults.Firing) Fired {
+	return Fired{
+		Rule: f.Rule.Name(), Fault: f.Rule.Fault(), Direction: f.Dir.String(), Offset: f.Off, Message: f.Pos,
+		Part: f.Part.String(), At: place(f.Part, f.Pos, f.Off, f.Body), End: f.End.String(),
 	}
-	text := string(head.Raw) // one piece of memory for three strings
-	word := func(at [2]int) string { return text[at[0]:at[1]] }
-	r.Method, r.Target = word(head.Word[0]), word(head.Word[1])
-	if i >= 0 {
-		r.Host = word([2]int{head.Fields[i].Value, head.Fields[i].Stop})
-	}
-	own := *head
-	own.Raw, own.Fields = slices.Clone(head.Raw), slices.Clone(head.Fields)
-	t.facts.Request = &own
 }
 
-func (s *session) tellExchange(typ string, x *faults.Exchange) {
-	t := s.hear(x)
-	h := t.heard
-	e := Event{Type: typ, Route: s.r.name, Session: s.id, Exchange: t.item.ID, Data: t.item, heard: &h}
-	if typ == "exchange.finished" {
-		s.l.box.journal.finish(e)
-		return
-	}
-	s.l.box.journal.emit(e)
+func (s *session) tellExchange(kind recordKind, x *faults.Exchange) {
+	p := packer(s.l.record[:0])
+	packExchange(&p, s.r.name, s.num, s.peer, x)
+	s.l.record = p
+	s.l.box.journal.keep(kind, p)
 }
 
-func (s *session) exchangeID(n uint64) string { return s.id + "/" + strconv.FormatUint(n, 10) }
+func (s *session) exchangeID(n uint64) string { return sessionID(s.id(), n) }
 
 // responseEnd says how a response ended, empty while it goes on.
 func responseEnd(x *faults.Exchange) string {

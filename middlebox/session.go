@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
-	"strconv"
 	"time"
 
 	"crimp/faults"
@@ -20,6 +19,9 @@ import (
 // Performing an action never steps the engine again, because a step overwrites
 // the actions of the one before; what follows from an action (a dial that fails
 // at once, a write that meets a reset) is found by the next round.
+//
+// Ten thousand of them may be idle: with its legs it fits in 512 bytes, the
+// engine in 704, which are sizes that the allocator has.
 type session struct {
 	task
 	l      *loop
@@ -31,8 +33,6 @@ type session struct {
 	dial   *dialing
 	index  int // among the loop's sessions
 	num    uint64
-	id     string
-	client string
 	peer   netip.AddrPort
 	opened time.Time
 	last   time.Time // a byte was read
@@ -41,17 +41,15 @@ type session struct {
 	ended    bool // over: it is no longer one of the loop's
 	crashed  bool // a step panicked: the engine is not asked again
 	starved  bool
-	halted   bool  // an operator stalled it
-	stalled  stall // the newest that a rule made
-	cut      bool  // a fault ended a side of it
+	halted   bool // an operator stalled it
+	cut      bool // a fault ended a side of it
 	draining bool
 
+	stalled   stall // the newest that a rule made
 	cause     string
 	rules     []string // that fired
 	exchanges int64
-	self      *heard   // what filters can ask where there is no exchange
-	telling   *telling // the exchange last told of
-	held      int64    // as accounted for the box
+	held      int64 // as accounted for the box
 	counted   [2]int64
 }
 
@@ -59,9 +57,6 @@ type session struct {
 func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) {
 	s := &session{l: l, r: r, num: num, conf: r.conf.Load(), plan: r.force.Load().plan, peer: peer, opened: l.now, last: l.now}
 	s.do = s
-	s.id = r.name + "/" + strconv.FormatUint(num, 10)
-	s.client = peer.String()
-	s.self = &heard{facts: faults.Facts{Session: num, Client: peer}}
 	s.leg[wire.Downstream] = leg{s: s, to: wire.Downstream, sock: sock, up: true, flags: sys.Out}
 	s.leg[wire.Upstream] = leg{s: s, to: wire.Upstream, sock: sys.None}
 	s.index = len(l.sessions)
@@ -70,9 +65,10 @@ func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) 
 	defer s.guard()
 	s.eng = faults.NewEngine(l.now, faults.Options{
 		Route: r.name, Session: num, Client: peer, Protocol: s.conf.protocol, Plan: s.plan,
-		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError, Census: s, Packets: s.l.box.packets == nil,
+		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError,
+		Census: s, Packets: l.box.packets == nil, Scratch: &l.scratch,
 	})
-	s.emit("session.opened", s.item())
+	s.tell(sessionOpened)
 	s.step(faults.Input{Kind: faults.InOpen})
 	s.rounds()
 }
@@ -126,7 +122,7 @@ func (s *session) relay(d wire.Direction) bool {
 		return false
 	case from.ending != nil && from.ending.op > faults.OpShut:
 		return from.discard()
-	case from.flags&sys.In == 0:
+	case from.flags&sys.In == 0 && from.piped == 0:
 		return false
 	case from.eof: // a RST may come after the FIN
 		if from.dead() {
@@ -145,18 +141,28 @@ func (s *session) relay(d wire.Direction) bool {
 		s.starve()
 		return false
 	}
-	// What the engine need not see (Splice) is read and given to it all the same:
-	// it takes bytes wherever it would take their number. Moving them unseen
-	// through a pipe is only faster, and has its place here.
+	if want.Mode == faults.Splice {
+		if out, done := s.carry(d, want.N); done {
+			return s.took(d, out)
+		}
+	}
 	n := len(s.l.buf)
 	if want.N > 0 && want.N < int64(n) {
 		n = int(want.N)
 	}
 	b, out := from.input(n)
-	switch out {
-	case sys.OK:
+	if out == sys.OK {
 		s.last = s.l.now
 		s.step(faults.Input{Kind: faults.InBytes, Dir: d, Data: b})
+	}
+	return s.took(d, out)
+}
+
+// took goes on after bytes of d were moved, or none; it says whether there may
+// be more.
+func (s *session) took(d wire.Direction, out sys.Outcome) bool {
+	switch out {
+	case sys.OK:
 	case sys.EOF:
 		s.step(faults.Input{Kind: faults.InEOF, Dir: d})
 	case sys.Reset:
@@ -170,7 +176,7 @@ func (s *session) relay(d wire.Direction) bool {
 // unread tells the engine that bytes of d wait unread, each time there are more.
 func (s *session) unread(d wire.Direction) bool {
 	from := &s.leg[d.Other()]
-	if n := s.l.k.Unread(from.sock); n > from.unread {
+	if n := int32(s.l.k.Unread(from.sock)); n > from.unread {
 		from.unread = n
 		s.step(faults.Input{Kind: faults.InUnread, Dir: d, N: int64(n)})
 		return true
@@ -310,7 +316,7 @@ func sooner(a, b time.Time) time.Time {
 // tally tells the route and the box what is held.
 func (s *session) tally() {
 	down, up := s.eng.HeldBytes()
-	held := int64(down + up + s.leg[0].pending() + s.leg[1].pending())
+	held := int64(down+up+s.leg[0].pending()+s.leg[1].pending()) + int64(s.leg[0].piped+s.leg[1].piped)
 	if held != s.held {
 		s.r.held.Add(held - s.held)
 		s.l.box.held.Add(held - s.held)
@@ -346,10 +352,7 @@ func (s *session) end() {
 	l.sessions[s.index], last.index = last, s.index
 	l.sessions[len(l.sessions)-1] = nil
 	l.sessions = l.sessions[:len(l.sessions)-1]
-	item := s.item()
-	now := l.box.now()
-	item.Closed = &now
-	s.emit("session.closed", item)
+	s.tell(sessionClosed)
 }
 
 // swap puts the route's plan in force, whichever is the newest. The engine lets
@@ -445,7 +448,7 @@ func (s *session) guard() {
 	}
 	stack := make([]byte, 8<<10)
 	stack = stack[:runtime.Stack(stack, false)]
-	s.l.box.log.Error().Str("session", s.id).Str("panic", fmt.Sprint(r)).Bytes("stack", stack).
+	s.l.box.log.Error().Str("session", s.id()).Str("panic", fmt.Sprint(r)).Bytes("stack", stack).
 		Msg("a session's step panicked: the session is reset, the box goes on")
 	s.crashed, s.cause = true, "panic"
 	s.kill("panic")

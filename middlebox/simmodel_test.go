@@ -230,7 +230,7 @@ func (w *world) delayed(s *simSession, dir int, in, out stamp, what string, at i
 func (w *world) nothingHeld() {
 	for _, l := range w.box.loops {
 		for _, s := range l.sessions {
-			v := w.byID(s.id)
+			v := w.byID(s.id())
 			if v == nil || v.stalled || v.route.armedNow() {
 				continue
 			}
@@ -239,7 +239,7 @@ func (w *world) nothingHeld() {
 				up = 0
 			}
 			if down+up > 0 {
-				w.failf("%s: %d bytes are held downstream and %d upstream, and no rule is armed", s.id, down, up)
+				w.failf("%s: %d bytes are held downstream and %d upstream, and no rule is armed", s.id(), down, up)
 			}
 		}
 	}

@@ -37,6 +37,8 @@ var plants = []plant{
 	{name: "an edge gets lost", within: 300, kernel: func(w *world, k *spy) sys.Kernel { return &dozing{spy: k} }},
 	{name: "a socket is not closed", within: 300, kernel: func(w *world, k *spy) sys.Kernel { return &leaking{spy: k} }},
 	{name: "a full table is not tried again", within: 2000, kernel: func(w *world, k *spy) sys.Kernel { return &resigned{k} }},
+	{name: "a byte is lost on its way out of a pipe", within: 300, kernel: func(w *world, k *spy) sys.Kernel { return &leaky{k} }},
+	{name: "what is taken back out of a pipe is lost", within: 3000, kernel: func(w *world, k *spy) sys.Kernel { return &forgetful{k} }},
 	{name: "the clock is fast", within: 2000, kernel: func(w *world, k *spy) sys.Kernel { return &fast{k} }},
 	{name: "what waits for one peer goes to another", within: 1000, after: mixUp},
 	{name: "what waits is forgotten when a rule goes", within: 2000, after: forgetHeld},
@@ -197,6 +199,30 @@ func (k *resigned) Accept(l sys.Socket) (sys.Socket, netip.AddrPort, sys.Outcome
 		out = sys.Again
 	}
 	return s, peer, out
+}
+
+// leaky says that a pipe gave a byte more than it did, where it gave some.
+type leaky struct{ *spy }
+
+func (k *leaky) Drain(p sys.Pipe, to sys.Socket, n int) (int, sys.Outcome) {
+	if n < 2 {
+		return k.spy.Drain(p, to, n)
+	}
+	m, out := k.spy.Drain(p, to, n-1)
+	var b [1]byte
+	if m == n-1 {
+		m += k.Kernel.Recall(p, b[:])
+	}
+	return m, out
+}
+
+// forgetful takes bytes back out of a pipe and hands over zeroes.
+type forgetful struct{ *spy }
+
+func (k *forgetful) Recall(p sys.Pipe, b []byte) int {
+	n := k.spy.Recall(p, b)
+	clear(b[:n])
+	return n
 }
 
 // fast has a clock that is 2 ms ahead now and then.

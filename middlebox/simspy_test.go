@@ -17,6 +17,7 @@ type spy struct {
 	taps  []*tap // by socket
 	fresh []*tap // connections the box has begun since the model last looked
 	calls int    // that did something
+	pipes []*tap // where a pipe's bytes came from
 }
 
 // tap is what went through one of the box's sockets.
@@ -137,6 +138,46 @@ func (k *spy) Read(s sys.Socket, b []byte) (int, sys.Outcome) {
 		t.rst = k.now(total(t.in))
 	}
 	return n, out
+}
+
+// Fill reads nothing yet: to the model, bytes are read when they leave the pipe.
+func (k *spy) Fill(p sys.Pipe, from sys.Socket, n int) (int, sys.Outcome) {
+	n, out := k.Kernel.Fill(p, from, n)
+	for int(p) >= len(k.pipes) {
+		k.pipes = append(k.pipes, nil)
+	}
+	t := k.tap(from)
+	k.pipes[p] = t
+	switch out {
+	case sys.OK:
+		k.calls++
+		k.w.seen("filled")
+	case sys.EOF:
+		t.eof = k.now(total(t.in))
+	case sys.Reset:
+		t.rst = k.now(total(t.in))
+	}
+	return n, out
+}
+
+func (k *spy) Drain(p sys.Pipe, to sys.Socket, n int) (int, sys.Outcome) {
+	n, out := k.Kernel.Drain(p, to, n)
+	if n > 0 {
+		from, t := k.pipes[p], k.tap(to)
+		from.in = append(from.in, k.now(total(from.in)+n))
+		t.out = append(t.out, k.now(total(t.out)+n))
+	}
+	return n, out
+}
+
+func (k *spy) Recall(p sys.Pipe, b []byte) int {
+	n := k.Kernel.Recall(p, b)
+	if n > 0 {
+		k.w.seen("recalled")
+		from := k.pipes[p]
+		from.in = append(from.in, k.now(total(from.in)+n))
+	}
+	return n
 }
 
 func (k *spy) Write(s sys.Socket, b []byte) (int, sys.Outcome) {

@@ -416,7 +416,7 @@ func (w *world) state() string {
 	for _, l := range w.box.loops {
 		for _, s := range l.sessions {
 			down, up := s.eng.HeldBytes()
-			fmt.Fprintf(&b, "\n  session %s: held %d down %d up, pending %d and %d, demand %+v and %+v", s.id, down, up,
+			fmt.Fprintf(&b, "\n  session %s: held %d down %d up, pending %d and %d, demand %+v and %+v", s.id(), down, up,
 				s.leg[0].pending(), s.leg[1].pending(), s.eng.Demand(0), s.eng.Demand(1))
 			for d := range s.leg {
 				g := &s.leg[d]

@@ -16,6 +16,44 @@ type Pair struct {
 	emit  func(Segment)
 	toks  [2]tokenizer
 	asked methods
+	spare *Spare
+}
+
+// Spare is heads, which a session needs only while there is a message. Pairs that
+// are used by one goroutine may share them. The zero value is ready.
+type Spare struct{ heads []*Head }
+
+// mostSpare bounds what is kept: no more messages than that are usually under way.
+const mostSpare = 16
+
+// Share makes the pair take its heads from s, and give them back when it rests.
+func (p *Pair) Share(s *Spare) { p.spare = s }
+
+// Rest gives back the heads of directions that are between messages, or opaque:
+// those Heads are no longer valid.
+func (p *Pair) Rest() {
+	if p.spare == nil {
+		return
+	}
+	for d := range p.toks {
+		if t := &p.toks[d]; t.head != nil && !t.state.inMessage() {
+			if len(p.spare.heads) < mostSpare {
+				p.spare.heads = append(p.spare.heads, t.head)
+			}
+			t.head = nil
+		}
+	}
+}
+
+// newHead is a head to be filled.
+func (p *Pair) newHead() *Head {
+	if p.spare == nil || len(p.spare.heads) == 0 {
+		return &Head{}
+	}
+	last := len(p.spare.heads) - 1
+	h := p.spare.heads[last]
+	p.spare.heads = p.spare.heads[:last]
+	return h
 }
 
 // NewPair makes a pair that hands each segment to emit, in order, from within
@@ -49,7 +87,7 @@ func (p *Pair) EOF(d Direction) (cut bool) { return p.toks[d].eof() }
 // direction is HTTP again. For Downstream, no request awaits an answer any more.
 func (p *Pair) Restart(d Direction) {
 	t := &p.toks[d]
-	*t = tokenizer{pair: p, dir: d, head: Head{Raw: t.head.Raw[:0], Fields: t.head.Fields[:0]}}
+	*t = tokenizer{pair: p, dir: d, head: t.head}
 	if d == Downstream {
 		p.asked = methods{list: p.asked.list[:0]}
 	}
@@ -97,7 +135,7 @@ func (p *Pair) Message(d Direction) *Head {
 	if !p.InMessage(d) {
 		return nil
 	}
-	return &p.toks[d].head
+	return p.toks[d].head
 }
 
 // answers is the class of the method that the response with head h answers.

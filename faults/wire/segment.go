@@ -91,7 +91,8 @@ type Segment struct {
 	End       bool // this segment ends its message
 	// Head describes the message's head as far as it has been seen. It is
 	// complete from the HeadEnd segment with Last on and stays valid until the
-	// next message of the direction starts. Nil for opaque bytes outside any message.
+	// next message of the direction starts, or [Pair.Rest]. Nil for opaque bytes
+	// outside any message.
 	Head *Head
 	// Apart is never set here: a rule sets it on bytes that are to leave in a write
 	// and a TCP segment of their own, those with the same number together.

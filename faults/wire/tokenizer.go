@@ -56,7 +56,7 @@ type tokenizer struct {
 	left    int64  // of the body or the chunk's data
 	size    int64  // of the chunk
 	reason  string // why the direction is opaque
-	head    Head
+	head    *Head  // nil before the first message, and while the pair rests
 }
 
 // feed labels all of b.
@@ -114,7 +114,7 @@ func (t *tokenizer) say(part Part, b []byte, last, end bool) {
 	t.off += int64(len(b))
 	t.mid = !last
 	if part != Opaque {
-		s.Pos, s.Message, s.Head = t.pos, t.message, &t.head
+		s.Pos, s.Message, s.Head = t.pos, t.message, t.head
 		s.Start, t.begins = t.begins, false
 		t.pos += int64(len(b))
 	}
@@ -163,6 +163,9 @@ func (t *tokenizer) beforeMessage(b []byte) int {
 		t.index, t.pos = 0, 0
 		t.begins = true
 		t.asked = t.dir == Downstream && t.pair.asked.waiting()
+		if t.head == nil {
+			t.head = t.pair.newHead()
+		}
 		t.head.reset(t.dir == Upstream)
 	}
 	return 0
@@ -304,7 +307,7 @@ func (t *tokenizer) chunkSize(b []byte) int {
 
 // headEnd takes the end of the blank line after a head and decides what follows.
 func (t *tokenizer) headEnd(b []byte) {
-	h := &t.head
+	h := t.head
 	h.Raw = append(h.Raw, b...)
 	h.Complete = true
 	m := MethodOther

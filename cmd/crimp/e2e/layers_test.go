@@ -42,6 +42,7 @@ var layers = []layer{
 	{dir: "cmd/crimp", may: []string{"faults", "faults/wire", "middlebox", "middlebox/sys", "control", "web"},
 		third: []string{"github.com/rs/zerolog", "github.com/urfave/cli/v2", "github.com/goccy/go-yaml", "github.com/prometheus/client_golang", "github.com/mattn/go-isatty", "golang.org/x/sys"},
 		why:   "the command wires things up; nothing else belongs there"},
+	{dir: "cmd/bench", why: "the benchmarks know crimp as its users do: as a program beside others"},
 	{dir: "cmd/crimp/e2e", why: "these tests know crimp from outside only"},
 }
 

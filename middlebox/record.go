@@ -1,0 +1,327 @@
+package middlebox
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"crimp/faults"
+	"crimp/faults/wire"
+)
+
+// Watching is free: what happens with every session and every exchange is not
+// kept as the objects that people see, but packed, a hundred bytes or two of
+// no interest to the garbage collector. The objects are made when somebody reads.
+// Packing allocates nothing, and a journal that is full costs tens of MiB, not hundreds.
+
+// recordKind says what a record is of.
+type recordKind uint8
+
+const (
+	noRecord recordKind = iota // an event kept as it is
+	sessionOpened
+	sessionClosed
+	exchangeStarted
+	exchangeFinished
+)
+
+func (k recordKind) String() string {
+	return [...]string{"", "session.opened", "session.closed", "exchange.started", "exchange.finished"}[k]
+}
+
+// packer appends to a record; unpacker reads in the same order.
+type packer []byte
+
+func (p *packer) byte(b byte)  { *p = append(*p, b) }
+func (p *packer) num(n int64)  { *p = binary.AppendVarint(*p, n) }
+func (p *packer) str(s string) { p.num(int64(len(s))); *p = append(*p, s...) }
+func (p *packer) raw(b []byte) { p.num(int64(len(b))); *p = append(*p, b...) }
+func (p *packer) flow(f Flow)  { p.num(f.Upstream); p.num(f.Downstream) }
+
+// time keeps the wall clock's nanoseconds; 0 is no time.
+func (p *packer) time(t time.Time) {
+	if t.IsZero() {
+		p.num(0)
+		return
+	}
+	p.num(t.UnixNano())
+}
+
+func (p *packer) strs(all []string) {
+	p.num(int64(len(all)))
+	for _, s := range all {
+		p.str(s)
+	}
+}
+
+func (p *packer) addr(a netip.AddrPort) {
+	from := len(*p)
+	p.byte(0)
+	*p, _ = a.AppendBinary(*p) // never fails
+	(*p)[from] = byte(len(*p) - from - 1)
+}
+
+type unpacker []byte
+
+func (u *unpacker) byte() byte {
+	b := (*u)[0]
+	*u = (*u)[1:]
+	return b
+}
+
+func (u *unpacker) num() int64 {
+	n, size := binary.Varint(*u)
+	*u = (*u)[size:]
+	return n
+}
+
+func (u *unpacker) raw() []byte {
+	n := u.num()
+	b := (*u)[:n:n]
+	*u = (*u)[n:]
+	return b
+}
+
+func (u *unpacker) str() string { return string(u.raw()) }
+func (u *unpacker) flow() Flow  { return Flow{Upstream: u.num(), Downstream: u.num()} }
+
+func (u *unpacker) time() time.Time {
+	if n := u.num(); n != 0 {
+		return time.Unix(0, n)
+	}
+	return time.Time{}
+}
+
+func (u *unpacker) strs() (all []string) {
+	for range u.num() {
+		all = append(all, u.str())
+	}
+	return all
+}
+
+func (u *unpacker) addr() (a netip.AddrPort) {
+	n := int(u.byte())
+	a.UnmarshalBinary((*u)[:n])
+	*u = (*u)[n:]
+	return a
+}
+
+// sessionRecord is a session as it stood when it was told of.
+type sessionRecord struct {
+	route     string
+	num       uint64
+	client    netip.AddrPort
+	upstream  string
+	protocol  faults.Protocol
+	opened    time.Time
+	closed    time.Time // zero: it goes on
+	bytes     Flow
+	held      Flow
+	exchanges int64
+	outcome   string
+	ended     Ended
+	cause     string
+	rules     []string
+	idle      time.Duration
+}
+
+func sessionID(route string, num uint64) string { return route + "/" + strconv.FormatUint(num, 10) }
+
+func (r *sessionRecord) pack(p *packer) {
+	p.str(r.route)
+	p.num(int64(r.num))
+	p.addr(r.client)
+	p.str(r.upstream)
+	p.byte(byte(r.protocol))
+	p.time(r.opened)
+	p.time(r.closed)
+	p.flow(r.bytes)
+	p.flow(r.held)
+	p.num(r.exchanges)
+	p.str(r.outcome)
+	p.str(r.ended.Client)
+	p.str(r.ended.Server)
+	p.str(r.cause)
+	p.strs(r.rules)
+	p.num(int64(r.idle))
+}
+
+func (r *sessionRecord) unpack(u *unpacker) {
+	*r = sessionRecord{route: u.str(), num: uint64(u.num()), client: u.addr(), upstream: u.str(), protocol: faults.Protocol(u.byte()),
+		opened: u.time(), closed: u.time(), bytes: u.flow(), held: u.flow(), exchanges: u.num(), outcome: u.str()}
+	r.ended.Client, r.ended.Server, r.cause, r.rules, r.idle = u.str(), u.str(), u.str(), u.strs(), time.Duration(u.num())
+}
+
+// item is the session as people see it.
+func (r *sessionRecord) item() SessionItem {
+	it := SessionItem{
+		ID: sessionID(r.route, r.num), Route: r.route, Client: r.client.String(), Upstream: r.upstream, Opened: r.opened, Peer: r.client,
+		Protocol: protocolWord(r.protocol), Bytes: r.bytes, Held: r.held, Exchanges: r.exchanges, Rules: r.rules, Outcome: r.outcome,
+	}
+	if r.closed.IsZero() {
+		idle := faults.Duration(r.idle)
+		it.Idle = &idle
+		return it
+	}
+	it.Closed, it.Ended, it.Cause = &r.closed, &r.ended, r.cause
+	return it
+}
+
+// packExchange appends exchange x of a session.
+func packExchange(p *packer, route string, session uint64, client netip.AddrPort, x *faults.Exchange) {
+	p.str(route)
+	p.num(int64(session))
+	p.addr(client)
+	p.num(int64(x.N))
+	packHead(p, &x.Head)
+	p.num(x.Asked)
+	p.byte(byte(x.Said))
+	p.num(int64(x.Status))
+	p.num(x.Declared)
+	p.num(x.Sent)
+	p.str(responseEnd(x))
+	p.str(x.Outcome)
+	p.strs(x.Odd)
+	p.num(int64(len(x.Fired)))
+	for i := range x.Fired {
+		f := firedOf(&x.Fired[i])
+		p.strs([]string{f.Rule, f.Fault, f.Direction, f.Part, f.At, f.End})
+		p.num(f.Offset)
+		p.num(f.Message)
+	}
+	p.time(x.Started)
+	p.time(x.Finished)
+}
+
+// unpackExchange gives the exchange as people see it, and what filters ask of it.
+func unpackExchange(u *unpacker) (ExchangeItem, *heard) {
+	route, num, client := u.str(), uint64(u.num()), u.addr()
+	n := uint64(u.num())
+	h := &heard{facts: faults.Facts{Session: num, Client: client, Exchange: n, Reused: n > 1, HasRequest: true, Request: unpackHead(u)}}
+	session := sessionID(route, num)
+	it := ExchangeItem{ID: sessionID(session, n), Route: route, Session: session, Client: client.String()}
+	it.Request = requestOf(h.facts.Request)
+	it.Request.Bytes, it.Request.Delivered = u.num(), faults.Delivered(u.byte()).String()
+	it.Response.Status = int(u.num())
+	h.facts.Status = it.Response.Status
+	if declared := u.num(); declared >= 0 {
+		it.Response.Declared = &declared
+	}
+	it.Response.Sent, it.Response.End, it.Outcome, it.Odd = u.num(), u.str(), u.str(), u.strs()
+	for range u.num() {
+		w := u.strs()
+		it.Rules = append(it.Rules, Fired{Rule: w[0], Fault: w[1], Direction: w[2], Part: w[3], At: w[4], End: w[5], Offset: u.num(), Message: u.num()})
+	}
+	it.Started = u.time()
+	if finished := u.time(); !finished.IsZero() {
+		it.Finished = &finished
+	}
+	return it, h
+}
+
+// requestOf is what people see of a request's head.
+func requestOf(h *wire.Head) (r Request) {
+	if h == nil {
+		return r
+	}
+	r.Method, r.Target = string(h.Method()), string(h.Target())
+	if i := h.Find("Host"); i >= 0 {
+		r.Host = string(h.Value(i))
+	}
+	return r
+}
+
+// How a head is packed.
+const (
+	headNone = iota // its line is not known
+	headWhole
+	headWords // too long to keep: method, target and Host only
+)
+
+// keptHead is the longest request head that filters can look into; of a longer
+// one they know the line and Host.
+const keptHead = 8 << 10
+
+func packHead(p *packer, h *wire.Head) {
+	switch {
+	case h.StartStop == 0:
+		p.byte(headNone)
+		return
+	case len(h.Raw) > keptHead:
+		p.byte(headWords)
+		r := requestOf(h)
+		p.strs([]string{r.Method, r.Target, r.Host})
+		return
+	}
+	p.byte(headWhole)
+	p.raw(h.Raw)
+	complete := byte(0)
+	if h.Complete {
+		complete = 1
+	}
+	p.byte(complete)
+	p.num(int64(h.StartStop))
+	p.num(int64(h.StartEnd))
+	p.num(int64(h.Minor))
+	p.num(h.Declared)
+	for _, w := range h.Word {
+		p.num(int64(w[0]))
+		p.num(int64(w[1]))
+	}
+	p.num(int64(len(h.Fields)))
+	at := 0 // each place is kept as its distance from the one before: a byte
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		for _, place := range [...]int{f.Start, f.Colon, f.Value, f.Stop, f.End} {
+			p.num(int64(place - at))
+			at = place
+		}
+	}
+}
+
+func unpackHead(u *unpacker) *wire.Head {
+	switch u.byte() {
+	case headNone:
+		return nil
+	case headWords:
+		w := u.strs()
+		return faults.RequestHead(w[0], w[1], w[2])
+	}
+	h := &wire.Head{Request: true, Raw: u.raw(), Length: -1}
+	h.Complete = u.byte() == 1
+	h.StartStop, h.StartEnd, h.Minor, h.Declared = int(u.num()), int(u.num()), int(u.num()), u.num()
+	for i := range h.Word {
+		h.Word[i] = [2]int{int(u.num()), int(u.num())}
+	}
+	if n := u.num(); n > 0 {
+		h.Fields = make([]wire.Line, n)
+	}
+	at := 0
+	place := func() int {
+		at += int(u.num())
+		return at
+	}
+	for i := range h.Fields {
+		h.Fields[i] = wire.Line{Start: place(), Colon: place(), Value: place(), Stop: place(), End: place()}
+	}
+	return h
+}
+
+// event makes of a record what people see.
+func (k recordKind) event(record []byte) (e Event) {
+	u := unpacker(record)
+	e.Type = k.String()
+	switch k {
+	case sessionOpened, sessionClosed:
+		var r sessionRecord
+		r.unpack(&u)
+		it := r.item()
+		e.Route, e.Session, e.Data = it.Route, it.ID, it
+		e.heard = &heard{facts: faults.Facts{Session: r.num, Client: r.client}}
+	default:
+		it, h := unpackExchange(&u)
+		e.Route, e.Session, e.Exchange, e.Data, e.heard = it.Route, it.Session, it.ID, it, h
+	}
+	return e
+}
