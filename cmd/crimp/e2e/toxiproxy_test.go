@@ -63,6 +63,35 @@ func TestRulesChangeWhileAPeerDoesNotRead(t *testing.T) {
 	}
 }
 
+// There, a slicer of size 0 spins, one whose variation is above its size panics,
+// and a rate of 0 or less is taken.
+func TestNumbersThatMakeNoSense(t *testing.T) {
+	b := newBench(t, pattern(1024))
+	for _, c := range []struct{ fault, name, value string }{
+		{"slice", "size", "0"}, {"slice", "size", "-1"}, {"slice", "variation", "-1"},
+		{"bandwidth", "rate", "0"}, {"bandwidth", "rate", "0B/s"}, {"bandwidth", "rate", "-1MB/s"},
+		{"latency", "delay", "-1s"}, {"drop", "bytes", "-1"}, {"corrupt", "rate", "-1%"},
+	} {
+		values := params{c.name: c.value}
+		if c.name == "variation" {
+			values["size"] = 10
+		}
+		rule := params{"fault": c.fault, "params": values}
+		e, ok := asRPC(b.call("rule.set", params{"route": "web", "rule": rule}, nil))
+		if !ok || e.Data.Code != "invalid" || !strings.HasSuffix(e.Data.Field, c.name) {
+			t.Errorf("%s %s=%s: %v", c.fault, c.name, c.value, e)
+		}
+	}
+	if rules := b.state().Routes[0].Rules; len(rules) > 0 {
+		t.Errorf("what was refused is there: %+v", rules)
+	}
+	b.arm("web", params{"fault": "slice", "params": params{"size": 5, "variation": 100}})
+	r := dial(t, b.addr)
+	for range 10 {
+		r.send(ask("/")).expect(b.full)
+	}
+}
+
 // There, reset_peer acts on what comes next, if anything comes, and a connection
 // that was open before sees an EOF.
 func TestResetOfConnectionsOlderThanTheRule(t *testing.T) {
