@@ -20,14 +20,6 @@ import (
 
 func (a errand) pause() time.Duration { return time.Duration(a.Pause * float64(time.Second)) }
 
-// content is what goes with the request, if anything.
-func (a errand) content() string {
-	if a.Method == "GET" {
-		return ""
-	}
-	return "x=1"
-}
-
 // curl waits by itself only between transfers of a --rate; one that has a pause
 // is told to ask for the last URL no more often than that.
 func curlClient(t *testing.T, a errand) string {
@@ -42,7 +34,7 @@ func curlClient(t *testing.T, a errand) string {
 		}
 		args = append(args, "-s", "-m", fmt.Sprint(a.Patience), "-o", out, "-w", "%{http_code} %{exitcode}\n", url)
 		if a.Method != "GET" {
-			args = append(args, "-X", a.Method, "-d", a.content())
+			args = append(args, "-X", a.Method, "-d", a.Content)
 		}
 		if a.Header != "" {
 			args = append(args, "-H", a.Header)
@@ -65,7 +57,7 @@ func wgetClient(t *testing.T, a errand) string {
 		args = append(args, "--wait", fmt.Sprint(a.Pause))
 	}
 	if a.Method != "GET" {
-		args = append(args, "--method", a.Method, "--body-data", a.content())
+		args = append(args, "--method", a.Method, "--body-data", a.Content)
 	}
 	if a.Header != "" {
 		args = append(args, "--header", a.Header)
@@ -97,8 +89,8 @@ func goClient(t *testing.T, a errand) string {
 
 func (a errand) goRequest(client *http.Client, url string) string {
 	var body io.Reader
-	if text := a.content(); text != "" {
-		body = strings.NewReader(text)
+	if a.Content != "" {
+		body = strings.NewReader(a.Content)
 	}
 	req, err := http.NewRequest(a.Method, url, body)
 	if err != nil {
@@ -229,7 +221,7 @@ def errand(a):
         if i: time.sleep(a["pause"])
         last = {"id": a["id"], "status": 0, "body": "", "waited": False, "failed": False}
         try:
-            c.request(a["method"], urlsplit(url).path, None if a["method"] == "GET" else "x=1", headers)
+            c.request(a["method"], urlsplit(url).path, a["content"] or None, headers)
             r = c.getresponse()
             last["status"] = r.status
             last["body"] = r.read().decode("latin-1")
@@ -253,10 +245,10 @@ process.exit(0);
 
 // With Expect the body waits for the 100, as Node's documentation shows it.
 const nodeHTTPClient = `
-const errand = async ({patience, method, header, pause, urls}) => {
+const errand = async ({patience, method, header, content, pause, urls}) => {
   const agent = new http.Agent({keepAlive: true, maxSockets: 1});
   const headers = header ? Object.fromEntries([header.split(': ')]) : {};
-  const body = method === 'GET' ? undefined : 'x=1';
+  const body = content || undefined;
   if (body) headers['Content-Length'] = body.length;
   const once = (url) => new Promise((done) => {
     const last = {status: 0, body: '', waited: false, failed: false};
@@ -279,14 +271,14 @@ const errand = async ({patience, method, header, pause, urls}) => {
 ` + nodeErrands
 
 // fetchErrand is the same in Node and in a page.
-const fetchErrand = `async ({patience, method, header, pause, urls}) => {
+const fetchErrand = `async ({patience, method, header, content, pause, urls}) => {
   const headers = header ? Object.fromEntries([header.split(': ')]) : {};
   let last;
   for (const [i, url] of urls.entries()) {
     if (i) await new Promise((ok) => setTimeout(ok, pause * 1000));
     last = {status: 0, body: '', waited: false, failed: false};
     try {
-      const r = await fetch(url, {method, headers, cache: 'no-store', body: method === 'GET' ? undefined : 'x=1', signal: AbortSignal.timeout(patience * 1000)});
+      const r = await fetch(url, {method, headers, cache: 'no-store', body: content || undefined, signal: AbortSignal.timeout(patience * 1000)});
       last.status = r.status;
       last.body = await r.text();
     } catch (e) { last[e.name === 'TimeoutError' ? 'waited' : 'failed'] = true; }

@@ -15,6 +15,7 @@ import (
 //	E    an error
 //	S    silent acceptance of a wrong answer
 //	P    the stray answer taken for that to the next request
+//	413  that status, for the request it answers
 //	H    still waiting when the test's patience ended
 //	R    the right answer after the client sent its request once more
 //	ru   where connections are counted: the right answer, on the first connection
@@ -35,6 +36,7 @@ type row struct {
 	once   bool // the rule fires once: on the first exchange
 	warm   bool // an exchange first; the rule is armed before it
 	method string
+	upload int           // bytes of the request's body, a few if 0
 	header string        // one field, "Name: value"
 	body   string        // what the origin answers with: chunked, close (its end), open (it never ends); with its length if empty
 	late   bool          // Content-Length is the last field
@@ -96,6 +98,11 @@ var rows = []row{
 	{name: "stale-reuse, PUT", rule: fault("stale-reuse"), warm: true, method: "PUT", want: "R E E E E E R"},
 	{name: "stale-reuse, POST", rule: fault("stale-reuse"), warm: true, method: "POST", want: "R E E E E E R"},
 	{name: "stale-reuse, POST with a key", rule: fault("stale-reuse"), warm: true, method: "POST", header: "Idempotency-Key: k1", want: "R E R E E E R"},
+	// Whoever sends again is right: the server never saw the first one.
+	{name: "idle-race, GET", rule: fault("idle-race"), once: true, warm: true, want: "ok E ok E E E ok"},
+	{name: "idle-race, POST", rule: fault("idle-race"), once: true, warm: true, method: "POST", want: "ok E E E E E ok"},
+	{name: "down", rule: fault("down"), want: "E E E E E E E"},
+	{name: "refuse, silent", rule: fault("refuse", "how=silent"), want: "H H H H H H H"},
 	{name: "dumb-proxy", rule: fault("dumb-proxy"), warm: true, want: "H H H H H H H"},
 	{name: "pile-up", rule: fault("pile-up"), body: "close", want: "H H H H H H H"},
 	{name: "continue-then-nothing", rule: fault("continue-then-nothing"), method: "POST", header: "Expect: 100-continue", want: "H H H H H - -"},
@@ -133,6 +140,8 @@ var rows = []row{
 	{name: "idle-408", rule: fault("idle-408", "at=idle:50ms"), warm: true, pause: 400 * time.Millisecond, want: "P ok ok P ok ok ok"},
 	// For wget it is HTTP/0.9: all of it is body, until the connection closes.
 	{name: "CRLF before the status line", rule: fault("inject", "at=start", `bytes=text:\r\n`), want: "E H E E ok ok ok"},
+	{name: "garbage", rule: fault("garbage"), want: "E S E E E E E"},
+	{name: "early-413", rule: fault("early-413"), method: "POST", upload: 100_000, want: "413 E 413 413 413 413 413"},
 	{name: "early-hints", rule: fault("early-hints"), want: "ok ok ok S ok ok ok"},
 	{name: "endless-interim", rule: fault("endless-interim"), want: "H H H S H H H"},
 	// curl and wget go on reading: nothing frames what comes after a 101.
@@ -144,6 +153,10 @@ var rows = []row{
 	{name: "slow-response", rule: fault("slow-response", "for=100ms"), want: "ok ok ok ok ok ok ok"},
 	{name: "pause", rule: fault("pause", "for=100ms"), want: "ok ok ok ok ok ok ok"},
 	{name: "latency", rule: fault("latency", "delay=20ms"), want: "ok ok ok ok ok ok ok"},
+	{name: "slice", rule: fault("slice", "size=3"), want: "ok ok ok ok ok ok ok"},
+	{name: "bandwidth", rule: fault("bandwidth", "rate=1kB/s"), want: "ok ok ok ok ok ok ok"},
+	{name: "connect_delay", rule: fault("connect_delay", "delay=50ms"), want: "ok ok ok ok ok ok ok"},
+	{name: "overloaded, but alone", rule: fault("overloaded"), want: "ok ok ok ok ok ok ok"},
 	{name: "drip", rule: fault("drip", "part=all", "bytes=8", "every=2ms"), want: "ok ok ok ok ok ok ok"},
 	{name: "half-closed-client", rule: fault("half-closed-client"), want: "ok ok ok ok ok ok ok"},
 }
@@ -197,7 +210,8 @@ func (r row) armed() params {
 type errand struct {
 	ID       int      `json:"id"` // a script's answer has it too
 	Method   string   `json:"method"`
-	Header   string   `json:"header"` // "Name: value", or empty
+	Header   string   `json:"header"`  // "Name: value", or empty
+	Content  string   `json:"content"` // the request's body, if its method has one
 	URLs     []string `json:"urls"`
 	Pause    float64  `json:"pause"`    // seconds before the last
 	Patience float64  `json:"patience"` // seconds
@@ -208,6 +222,9 @@ func (r row) errand(base, want string) errand {
 	a := errand{Method: "GET", Header: r.header, URLs: []string{base + "/last"}, body: clientBody, Patience: patienceFor(want).Seconds()}
 	if r.method != "" {
 		a.Method = r.method
+	}
+	if a.Method != "GET" {
+		a.Content = "x=1" + strings.Repeat("x", r.upload)
 	}
 	if r.warm {
 		a.URLs = []string{base + "/warm", base + "/last"}
@@ -225,6 +242,8 @@ func (a errand) verdict(status int, body string, waited bool, failed bool) strin
 		return "E"
 	case status == 200 && body == a.body:
 		return "ok"
+	case status == 413:
+		return "413"
 	case body == "stray" || status == 408:
 		return "P"
 	}
