@@ -147,6 +147,8 @@ type Options struct {
 	Held int
 	// OnDialError is "rst", "fin" or "502".
 	OnDialError string
+	// Proxying makes an explicit HTTP proxy of the session; Protocol is then HTTP.
+	Proxying Proxying
 }
 
 // Engine is the mind of one session: inputs in, actions out. It does no I/O,
@@ -156,6 +158,7 @@ type Engine struct {
 	plan     *Plan
 	protocol Protocol
 	pair     *wire.Pair // nil when the session is tcp
+	proxy    *proxy     // nil but for an explicit proxy
 	lanes    [2]lane
 	q        exchanges
 	bonds    []*bond
@@ -163,8 +166,8 @@ type Engine struct {
 	now     time.Time // of this Step; never goes back
 	opened  time.Time
 	active  time.Time // when the last byte came, either way
-	dialed  bool
-	closing bool // a message said Connection: close: no request should follow
+	dialed  bool      // the upstream connection stands
+	closing bool      // a message said Connection: close: no request should follow
 
 	actions  []Action
 	notes    []Note
@@ -186,6 +189,9 @@ func NewEngine(now time.Time, o Options) *Engine {
 	if o.Protocol != TCP {
 		e.pair = wire.NewPair(func(s wire.Segment) { e.lanes[s.Dir].segment(s) })
 	}
+	if o.Proxying != Forward {
+		e.proxy = &proxy{e: e, next: o.Proxying == ToProxy}
+	}
 	return e
 }
 
@@ -195,12 +201,16 @@ func (e *Engine) Step(now time.Time, in Input) []Action {
 	e.begin(now)
 	switch in.Kind {
 	case InOpen:
-		e.actions = append(e.actions, Action{Op: OpDial})
+		if e.proxy == nil {
+			e.actions = append(e.actions, Action{Op: OpDial})
+		}
 		e.install()
 	case InDialed:
-		e.dialed = true
+		if e.dialed = true; e.proxy != nil {
+			e.proxy.dialled()
+		}
 	case InDialFailed:
-		e.dialFailed()
+		e.dialFailed(in.Err)
 	case InBytes:
 		e.bytes(in.Dir, in.Data)
 	case InSkipped:
@@ -240,8 +250,11 @@ func (e *Engine) begin(now time.Time) {
 
 // finish lets out what has become due, and adds the notes.
 func (e *Engine) finish() []Action {
+	e.release()
+	if e.proxy != nil && e.proxy.turn() {
+		e.release()
+	}
 	for d := range e.lanes {
-		e.lanes[d].releaseDue()
 		e.lanes[d].hold.own()
 	}
 	e.q.settle()
@@ -249,6 +262,12 @@ func (e *Engine) finish() []Action {
 		e.actions = append(e.actions, Action{Op: OpNote, Dir: e.notes[i].Dir, Note: &e.notes[i]})
 	}
 	return e.actions
+}
+
+func (e *Engine) release() {
+	for d := range e.lanes {
+		e.lanes[d].releaseDue()
+	}
 }
 
 // Deadline is when Step InTick is due; zero: not by itself.
@@ -261,7 +280,7 @@ func (e *Engine) Deadline() time.Time {
 	}
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if !l.waits() && !l.halted {
+		if !l.waits() && !l.halted && !l.turnDue() {
 			sooner(l.out.next())
 		}
 		sooner(l.hold.due())
@@ -278,7 +297,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	switch {
 	case l.mute:
 		return Demand{Mode: Read}
-	case !e.dialed, l.halted, l.out.stalled(), l.out.held >= e.o.Held:
+	case !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.out.stalled(), l.out.held >= e.o.Held:
 		return Demand{Mode: Hold}
 	}
 	n, most := int64(math.MaxInt64), int64(0)

@@ -21,6 +21,7 @@ type lane struct {
 	ex    *Exchange // of the message in progress; nil outside any, and for answers nobody asked for
 
 	off    int64 // bytes of the stream that entered the chain
+	base   int64 // off when the sender's present connection began
 	body   int64 // body bytes of the message that entered the chain
 	said   int64 // bytes said to the receiver, inserted ones included
 	shut   bool  // mute, its receiver got FIN, and the other direction goes on
@@ -44,6 +45,17 @@ type term struct {
 
 // segment takes what the tokenizer says of the bytes just read.
 func (l *lane) segment(s wire.Segment) {
+	s.Off += l.base
+	if p := l.e.proxy; p != nil && l.dir == wire.Upstream {
+		var ok bool
+		if s, ok = p.take(l, s); !ok {
+			return
+		}
+	}
+	l.proceed(s)
+}
+
+func (l *lane) proceed(s wire.Segment) {
 	if s.Start {
 		l.begin()
 	}
@@ -65,6 +77,14 @@ func (l *lane) segment(s wire.Segment) {
 
 // begin makes ready for a message: whose it is, and which rules are for it.
 func (l *lane) begin() {
+	l.open()
+	if (len(l.e.plan.message[l.dir]) > 0 || l.grain() > Fragment) && !l.mute {
+		l.decide()
+	}
+}
+
+// open finds the exchange of a message that starts.
+func (l *lane) open() {
 	l.body, l.final = 0, false
 	l.dropMessageSlots()
 	switch {
@@ -74,9 +94,6 @@ func (l *lane) begin() {
 		l.ex = nil
 	default:
 		l.ex = l.e.q.start(l.e.now)
-	}
-	if (len(l.e.plan.message[l.dir]) > 0 || l.grain() > Fragment) && !l.mute {
-		l.decide()
 	}
 }
 
@@ -176,10 +193,16 @@ func (l *lane) say(s wire.Segment, at time.Time, by *late) {
 			l.e.pair.Expect(l.ex.forwarded())
 		}
 	}
-	l.said += int64(len(s.Data))
-	if len(s.Data) > 0 {
-		l.sayBytes(e, s)
+	if p := l.e.proxy; p != nil && l.dir == wire.Upstream {
+		p.say(l, e)
+		if s.Part == wire.StartLine && s.Off >= 0 && !p.next {
+			before, between, behind := originForm(s)
+			l.sayBytes(e, wire.Segment{Data: before})
+			l.sayBytes(e, wire.Segment{Data: []byte(between), Off: inserted})
+			s.Data = behind
+		}
 	}
+	l.sayBytes(e, s)
 	if s.End && e.ex != nil {
 		e.op, e.body = opWhole, 0
 		l.queue(e)
@@ -187,7 +210,9 @@ func (l *lane) say(s wire.Segment, at time.Time, by *late) {
 }
 
 func (l *lane) sayBytes(e entry, s wire.Segment) {
+	l.said += int64(len(s.Data))
 	switch {
+	case len(s.Data) == 0:
 	case l.passes(&e):
 		l.e.send(l.dir, s.Data)
 		l.account(e, len(s.Data))
