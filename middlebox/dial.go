@@ -44,7 +44,7 @@ func (s *session) startDial(target string) {
 	d := &dialing{target: s.conf.Upstream}
 	s.dial = d
 	if target != "" {
-		d.target = target
+		d.target, s.upstream = target, target
 		var err error
 		if host, port, addr, err = parseUpstream(target); err != nil {
 			d.err = err
@@ -169,10 +169,18 @@ func (s *session) connected(g *leg, d *dialing) (sys.Outcome, error) {
 		}
 	}
 	if !s.l.now.Before(d.until) {
-		return sys.Reset, fmt.Errorf("timed out after %s", s.l.box.dialTimeout)
+		return sys.Reset, tooLate(s.l.box.dialTimeout)
 	}
 	return sys.Again, nil
 }
+
+// tooLate is why a dial was given up that nobody answered for so long.
+type tooLate time.Duration
+
+func (t tooLate) Error() string { return fmt.Sprintf("timed out after %s", time.Duration(t)) }
+
+// Timeout says that it is no refusal: a proxy answers 504 then.
+func (tooLate) Timeout() bool { return true }
 
 // dialFailed tells that no address could be had; the engine ends the client's
 // leg as on_dial_error says.

@@ -40,7 +40,7 @@ func (s *session) emit(typ string, data any) int64 {
 func (s *session) item() SessionItem {
 	client, server := &s.leg[wire.Downstream], &s.leg[wire.Upstream]
 	it := SessionItem{
-		ID: s.id, Route: s.r.name, Client: s.client, Upstream: s.conf.Upstream, Opened: s.opened, Peer: s.peer,
+		ID: s.id, Route: s.r.name, Client: s.client, Upstream: s.upstream, Opened: s.opened, Peer: s.peer,
 		Protocol: protocolWord(s.conf.protocol), Bytes: Flow{Upstream: server.said, Downstream: client.said},
 		Exchanges: s.exchanges, Rules: slices.Clone(s.rules), Outcome: "open",
 	}

@@ -12,7 +12,8 @@ import (
 	"crimp/middlebox/sys"
 )
 
-// session is one accepted client connection and its one upstream connection: it
+// session is one accepted client connection and its one upstream connection (an
+// explicit proxy's: one at a time): it
 // reads what its engine demands, steps it, and does what the engine answers. All
 // that is decided about bytes is decided by the engine; all that is known about
 // sockets is known by the two legs.
@@ -37,9 +38,10 @@ type session struct {
 	opened time.Time
 	last   time.Time // a byte was read
 
-	dialled  bool
-	ended    bool // over: it is no longer one of the loop's
-	crashed  bool // a step panicked: the engine is not asked again
+	dialled  bool   // there is an upstream connection, or will be none
+	upstream string // what is dialled, for people
+	ended    bool   // over: it is no longer one of the loop's
+	crashed  bool   // a step panicked: the engine is not asked again
 	starved  bool
 	halted   bool  // an operator stalled it
 	stalled  stall // the newest that a rule made
@@ -57,7 +59,7 @@ type session struct {
 
 // open makes a session of an accepted connection.
 func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) {
-	s := &session{l: l, r: r, num: num, conf: r.conf.Load(), plan: r.force.Load().plan, peer: peer, opened: l.now, last: l.now}
+	s := &session{l: l, r: r, num: num, conf: r.conf.Load(), plan: r.force.Load().plan, upstream: r.conf.Load().Upstream, peer: peer, opened: l.now, last: l.now}
 	s.do = s
 	s.id = r.name + "/" + strconv.FormatUint(num, 10)
 	s.client = peer.String()
@@ -70,7 +72,7 @@ func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) 
 	defer s.guard()
 	s.eng = faults.NewEngine(l.now, faults.Options{
 		Route: r.name, Session: num, Client: peer, Protocol: s.conf.protocol, Plan: s.plan,
-		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError,
+		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError, Proxying: s.conf.proxying,
 	})
 	s.emit("session.opened", s.item())
 	s.step(faults.Input{Kind: faults.InOpen})
@@ -221,11 +223,25 @@ func (s *session) perform(acts []faults.Action) {
 		case faults.OpNote:
 			s.note(a.Note)
 		case faults.OpDial:
+			s.leaveServer()
 			s.startDial(a.Target)
 		default:
 			s.leg[a.Dir].ask(a.Op, s.firing(a.Note))
 		}
 	}
+}
+
+// leaveServer hands the connection to a server that answered all it was asked to the
+// loop, which ends it; what still comes from it is read away there. The leg is
+// made ready for another.
+func (s *session) leaveServer() {
+	g := &s.leg[wire.Upstream]
+	if g.up {
+		g.fin()
+		g.retire(faults.OpFinish)
+	}
+	*g = leg{s: s, to: wire.Upstream, sock: sys.None, read: g.read, said: g.said}
+	s.dialled = false
 }
 
 // settle carries out endings, sets the alarm, keeps the books, and ends the
