@@ -241,7 +241,7 @@ func (e *Engine) begin(now time.Time) {
 	if e.gather = e.gather[:0]; cap(e.gather) > 64<<10 {
 		e.gather = nil
 	}
-	e.q.recycle()
+	e.q.recycle(!e.lanes[0].out.empty() || !e.lanes[1].out.empty())
 	for d := range e.lanes {
 		e.lanes[d].out.compact()
 		e.lanes[d].releaseDue()

@@ -155,9 +155,10 @@ func (q *exchanges) settle() {
 	q.open = kept
 }
 
-// recycle makes the exchanges of the last Step free for new ones.
-func (q *exchanges) recycle() {
-	if len(q.spare) < 4 {
+// recycle makes the exchanges that the last Step finished free for new ones, unless
+// something that waits may still speak of them.
+func (q *exchanges) recycle(waits bool) {
+	if len(q.spare) < 4 && !waits {
 		q.spare = append(q.spare, q.old...)
 	}
 	clear(q.old)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"crimp/faults"
+	"crimp/faults/wire"
 )
 
 // TestStackedDelays: of two rules that delay the same bytes one is disarmed. What
@@ -88,4 +89,29 @@ s> c
 >c c
 s> d
 >c d`)
+}
+
+// TestLateFiringNamesItsExchange: what is told when delayed bytes are out speaks of
+// the exchange they were of, though that is over and the next has begun.
+func TestLateFiringNamesItsExchange(t *testing.T) {
+	rule := faults.Rule{Fault: "inject", Armed: true, Params: map[string]any{"at": "body:100%", "bytes": "text:~", "count": 3, "every": "1s"}}
+	now := time.Unix(0, 0)
+	e := faults.NewEngine(now, faults.Options{Route: "web", Session: 1, Protocol: faults.HTTP, Plan: compile(t, nil, rule)})
+	step := func(kind faults.InputKind, d wire.Direction, data string) (told []uint64) {
+		for _, a := range e.Step(now, faults.Input{Kind: kind, Dir: d, Data: []byte(data)}) {
+			if a.Op == faults.OpNote && a.Note.Kind == faults.NoteFired {
+				told = append(told, a.Note.Exchange.N)
+			}
+		}
+		return told
+	}
+	step(faults.InOpen, 0, "")
+	step(faults.InDialed, 0, "")
+	step(faults.InBytes, wire.Upstream, "GET /1 HTTP/1.1\r\n\r\n")
+	step(faults.InBytes, wire.Downstream, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na")
+	step(faults.InBytes, wire.Upstream, "GET /2 HTTP/1.1\r\n")
+	now = now.Add(time.Minute)
+	if told := step(faults.InTick, 0, ""); len(told) != 1 || told[0] != 1 {
+		t.Errorf("it fired on exchange 1, and is told of %v", told)
+	}
 }

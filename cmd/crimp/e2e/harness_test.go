@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -27,6 +28,27 @@ var (
 	buildErr error
 )
 
+// shared is what ends the clients that all tests share.
+var shared endings
+
+type endings struct {
+	mu  sync.Mutex
+	all []func()
+}
+
+// atExit has f called once all tests are over.
+func atExit(f func()) {
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	shared.all = append(shared.all, f)
+}
+
+func (e *endings) stop() {
+	for _, f := range e.all {
+		f()
+	}
+}
+
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "crimp-e2e")
@@ -35,12 +57,18 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
+		defer shared.stop()
 		program = filepath.Join(dir, "crimp")
 		// With the race detector on here, it is on in the box too: it then reports in the log and exits 66.
 		args := append([]string{"build", "-o", program}, raceFlag...)
 		build := exec.Command("go", append(args, "crimp/cmd/crimp")...)
 		if said, err := build.CombinedOutput(); err != nil {
 			buildErr = fmt.Errorf("crimp does not build: %w\n%s", err, said)
+		}
+		// Parallel tests here wait more than they work: more at a time than there are cores.
+		flag.Parse()
+		if n := flag.Lookup("test.parallel"); n.Value.String() == n.DefValue {
+			_ = n.Value.Set("6")
 		}
 		log.SetOutput(io.Discard) // net/http's client remarks on surplus bytes there
 		return m.Run()

@@ -36,7 +36,7 @@ var layers = []layer{
 		third: []string{"github.com/rs/zerolog"},
 		why:   "the middlebox must run and be simulated without any control protocol above it"},
 	{dir: "control", may: []string{"faults", "middlebox"},
-		third: []string{"github.com/rs/zerolog", "github.com/gorilla/websocket", "github.com/prometheus/client_golang", "github.com/sourcegraph/jsonrpc2", "github.com/goccy/go-yaml"},
+		third: []string{"github.com/rs/zerolog", "github.com/gorilla/websocket", "github.com/prometheus/client_golang", "github.com/goccy/go-yaml"},
 		why:   "control speaks for a box; it must know neither the command line nor the page"},
 	{dir: "web", why: "the page is a client like any other: it speaks only the public protocol"},
 	{dir: "cmd/crimp", may: []string{"faults", "faults/wire", "middlebox", "middlebox/sys", "control", "web"},
