@@ -62,9 +62,9 @@ func (e *Engine) eof(d wire.Direction) {
 			e.pair.EOF(d)
 		}
 		l.release(true)
-		l.eof = true
 	}
-	if p := e.proxy; p != nil && d == wire.Upstream && !l.mute && p.idle() {
+	l.eof = true
+	if p := e.proxy; p != nil && d == wire.Upstream && p.idle() {
 		p.hangUp() // there is nobody to pass it on to
 		return
 	}

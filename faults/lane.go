@@ -230,8 +230,10 @@ func (l *lane) passes(e *entry) bool {
 	return !l.halted && l.out.empty() && !e.at.After(l.e.now) && !l.waits()
 }
 
-// waits says that the receiver's leg does not stand yet.
-func (l *lane) waits() bool { return l.dir == wire.Upstream && !l.e.dialed && !l.closed }
+// waits says that the receiver's leg does not stand yet, and may some time.
+func (l *lane) waits() bool {
+	return l.dir == wire.Upstream && !l.e.dialed && !l.closed && !(l.mute && l.e.proxy != nil && l.e.proxy.idle())
+}
 
 // queue performs an entry without bytes now, or in its turn.
 func (l *lane) queue(e entry) {

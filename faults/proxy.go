@@ -248,6 +248,10 @@ func (p *proxy) turn() bool {
 	if t == nil || p.dialing || up.closed || up.halted {
 		return false
 	}
+	if p.e.lanes[wire.Downstream].eof { // the server before has closed: the client was told so
+		p.hangUp()
+		return true
+	}
 	for _, x := range p.e.q.open {
 		if x.N < t.exchange && !x.answered && !x.done {
 			return false
