@@ -38,14 +38,14 @@ type configuration struct {
 // required are the members that inputs from other packages must have; our own
 // say so by tag. All else has a default.
 var required = map[reflect.Type][]string{
-	reflect.TypeFor[middlebox.Route](): {"name", "listen", "upstream"},
+	reflect.TypeFor[middlebox.Route](): {"name", "listen"},
 	reflect.TypeFor[faults.Rule]():     {"fault"},
 }
 
 // words are the values of members that say no enum by tag.
 var words = map[reflect.Type]map[string][]string{
 	reflect.TypeFor[middlebox.Route](): {
-		"protocol": {"auto", "http", "tcp"}, "mode": {"forward"}, "on_dial_error": {"rst", "fin", "502"},
+		"protocol": {"auto", "http", "tcp"}, "mode": {"forward", "proxy"}, "on_dial_error": {"rst", "fin", "502"},
 	},
 	reflect.TypeFor[middlebox.Filter](): {
 		"type": eventTypesAndWords(), "outcome": {"ok", "cut", "rst", "stalled", "open"},

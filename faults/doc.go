@@ -45,6 +45,12 @@
 //   - Actions point into the Step's input and the engine's buffers; both are left
 //     alone until the next Step.
 //
+// # An explicit proxy
+//
+// With Options.Proxying the client's request line names the server, and the engine
+// asks for the connection (OpDial) when something is to be said to it: proxy.go has
+// the order of it, and what is rewritten with nothing armed, and why.
+//
 // # A new fault
 //
 // Write one file: a struct of parameters with json and help tags, a Declare with a

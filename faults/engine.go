@@ -150,6 +150,8 @@ type Options struct {
 	Client   netip.AddrPort
 	Protocol Protocol
 	Packets  bool // this process may filter packets
+	// Proxying makes an explicit HTTP proxy of the session; Protocol is then HTTP.
+	Proxying Proxying
 	Plan     *Plan
 	// Held bounds the bytes held back in each direction; past it the source is
 	// not read. 0: 2 MiB.
@@ -175,9 +177,10 @@ type Engine struct {
 	opened   time.Time
 	active   time.Time // when the last byte came, either way
 	protocol Protocol
-	door     *door // nil: no connect rule was asked, or all let it on
-	dialed   bool
-	closing  bool // a message said Connection: close: no request should follow
+	door     *door  // nil: no connect rule was asked, or all let it on
+	proxy    *proxy // nil but for an explicit proxy
+	dialed   bool   // the upstream connection stands
+	closing  bool   // a message said Connection: close: no request should follow
 
 	*Scratch
 }
@@ -211,6 +214,9 @@ func NewEngine(now time.Time, o Options) *Engine {
 		e.pair = wire.NewPair(func(s wire.Segment) { e.lanes[s.Dir].segment(s) })
 		e.pair.Share(&e.heads)
 	}
+	if o.Proxying != Forward {
+		e.proxy = &proxy{e: e, next: o.Proxying == ToProxy}
+	}
 	return e
 }
 
@@ -231,9 +237,11 @@ func (e *Engine) Step(now time.Time, in Input) []Action {
 			e.knock()
 		}
 	case InDialed:
-		e.dialed = true
+		if e.dialed = true; e.proxy != nil {
+			e.proxy.dialled()
+		}
 	case InDialFailed:
-		e.dialFailed()
+		e.dialFailed(in.Err)
 	case InBytes:
 		e.bytes(in.Dir, in.Data)
 	case InSkipped:
@@ -275,8 +283,11 @@ func (e *Engine) begin(now time.Time) {
 
 // finish lets out what has become due, and adds the notes.
 func (e *Engine) finish() []Action {
+	e.release()
+	if e.proxy != nil && e.proxy.turn() {
+		e.release()
+	}
 	for d := range e.lanes {
-		e.lanes[d].releaseDue()
 		e.lanes[d].hold.own()
 	}
 	e.q.settle()
@@ -288,6 +299,12 @@ func (e *Engine) finish() []Action {
 		e.actions = append(e.actions, Action{Op: OpNote, Dir: e.notes[i].Dir, Note: &e.notes[i]})
 	}
 	return e.actions
+}
+
+func (e *Engine) release() {
+	for d := range e.lanes {
+		e.lanes[d].releaseDue()
+	}
 }
 
 // Deadline is when Step InTick is due; zero: not by itself.
@@ -303,7 +320,7 @@ func (e *Engine) Deadline() time.Time {
 	}
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if !l.waits() && !l.halted && l.gag == nil {
+		if !l.waits() && !l.halted && l.gag == nil && !l.turnDue() {
 			sooner(l.out.next())
 		}
 		sooner(l.hold.due())
@@ -323,7 +340,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	switch {
 	case l.mute:
 		return Demand{Mode: Read}
-	case !e.dialed, l.halted, l.gag != nil, l.out.stalled(), l.out.held >= e.o.Held:
+	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.held >= e.o.Held:
 		return Demand{Mode: Hold}
 	}
 	for _, s := range l.opposite().chain {

@@ -66,7 +66,11 @@ func (e *Engine) eof(d wire.Direction) {
 			e.pair.EOF(d)
 		}
 		l.release(true)
-		l.eof = true
+	}
+	l.eof = true
+	if p := e.proxy; p != nil && d == wire.Upstream && p.idle() {
+		p.hangUp() // there is nobody to pass it on to
+		return
 	}
 	if !l.mute {
 		l.terminate(nil, term{op: OpShut}, e.now, nil)
@@ -140,7 +144,11 @@ func (e *Engine) hangup(d wire.Direction) {
 
 const badGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: 41\r\nConnection: close\r\n\r\ncrimp: the upstream cannot be connected.\n"
 
-func (e *Engine) dialFailed() {
+func (e *Engine) dialFailed(err error) {
+	if e.proxy != nil && e.o.OnDialError == "502" {
+		e.proxy.unreachable(err)
+		return
+	}
 	down, up := &e.lanes[wire.Downstream], &e.lanes[wire.Upstream]
 	down.mute, up.mute, up.closed = true, true, true
 	up.out.drop(e.now) // what fired towards the server is told

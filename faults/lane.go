@@ -47,6 +47,19 @@ type term struct {
 
 // segment takes what the tokenizer says of the bytes just read.
 func (l *lane) segment(s wire.Segment) {
+	if l.e.proxy != nil && l.dir == wire.Downstream {
+		s.Off += l.e.proxy.base
+	}
+	if p := l.e.proxy; p != nil && l.dir == wire.Upstream {
+		var ok bool
+		if s, ok = p.take(l, s); !ok {
+			return
+		}
+	}
+	l.proceed(s)
+}
+
+func (l *lane) proceed(s wire.Segment) {
 	if s.Start {
 		l.begin()
 	}
@@ -71,6 +84,14 @@ func (l *lane) holds() bool { return l.hold != nil && l.hold.on }
 
 // begin makes ready for a message: whose it is, and which rules are for it.
 func (l *lane) begin() {
+	l.open()
+	if (len(l.e.o.Plan.message[l.dir]) > 0 || l.grain() > Fragment) && !l.mute {
+		l.decide()
+	}
+}
+
+// open finds the exchange of a message that starts.
+func (l *lane) open() {
 	l.body, l.final = 0, false
 	l.dropMessageSlots()
 	switch {
@@ -80,9 +101,6 @@ func (l *lane) begin() {
 		l.ex = nil
 	default:
 		l.ex = l.e.q.start(l.e.now)
-	}
-	if (len(l.e.o.Plan.message[l.dir]) > 0 || l.grain() > Fragment) && !l.mute {
-		l.decide()
 	}
 }
 
@@ -182,10 +200,16 @@ func (l *lane) say(s wire.Segment, at time.Time, by *late) {
 			l.e.pair.Expect(l.ex.forwarded())
 		}
 	}
-	l.said += int64(len(s.Data))
-	if len(s.Data) > 0 {
-		l.sayBytes(e, s)
+	if p := l.e.proxy; p != nil && l.dir == wire.Upstream {
+		p.say(l, e)
+		if s.Part == wire.StartLine && s.Off >= 0 && !p.next {
+			before, between, behind := originForm(s)
+			l.sayBytes(e, wire.Segment{Data: before})
+			l.sayBytes(e, wire.Segment{Data: []byte(between), Off: inserted})
+			s.Data = behind
+		}
 	}
+	l.sayBytes(e, s)
 	if s.End && e.ex != nil {
 		e.op, e.body = opWhole, 0
 		l.queue(e)
@@ -193,7 +217,9 @@ func (l *lane) say(s wire.Segment, at time.Time, by *late) {
 }
 
 func (l *lane) sayBytes(e entry, s wire.Segment) {
+	l.said += int64(len(s.Data))
 	switch {
+	case len(s.Data) == 0:
 	case l.passes(&e):
 		l.e.send(l.dir, s.Data, s.Apart)
 		l.account(e, len(s.Data))
@@ -211,8 +237,10 @@ func (l *lane) passes(e *entry) bool {
 	return !l.halted && l.gag == nil && l.out.empty() && !e.at.After(l.e.now) && !l.waits()
 }
 
-// waits says that the receiver's leg does not stand yet.
-func (l *lane) waits() bool { return l.dir == wire.Upstream && !l.e.dialed && !l.closed }
+// waits says that the receiver's leg does not stand yet, and may some time.
+func (l *lane) waits() bool {
+	return l.dir == wire.Upstream && !l.e.dialed && !l.closed && !(l.mute && l.e.proxy != nil && l.e.proxy.idle())
+}
 
 // queue performs an entry without bytes now, or in its turn.
 func (l *lane) queue(e entry) {

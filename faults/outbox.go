@@ -29,6 +29,7 @@ type entry struct {
 	body  int // how many of the bytes are body of ex
 	note  *Note
 	again *again // said more than once
+	turn  *turn  // of opTurn: what is behind it is for another server
 }
 
 // again repeats an entry: it stays the first until it was said the last time.

@@ -16,7 +16,7 @@ import (
 type Filter struct {
 	All  bool    // all, and nothing is written either
 	Fin  bool    // those with FIN, data on them included
-	Loss float64 // this share
+	Loss float32 // this share
 }
 
 func (f Filter) with(g Filter) Filter {

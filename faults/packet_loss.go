@@ -37,7 +37,7 @@ type lossStage struct{ p packetLoss }
 
 func (l *lossStage) Open(w *Writer) {
 	if w.Fire() {
-		w.Filter(l.p.Side, Filter{Loss: float64(l.p.Rate)})
+		w.Filter(l.p.Side, Filter{Loss: float32(l.p.Rate)})
 	}
 }
 

@@ -7,7 +7,7 @@ const opWhole Op = 100
 
 // releaseDue lets out what is due.
 func (l *lane) releaseDue() {
-	for !l.waits() && !l.halted && l.gag == nil {
+	for !l.waits() && !l.halted && l.gag == nil && !l.turnDue() {
 		e, b, ok := l.out.pop(l.e.now)
 		if !ok {
 			return

@@ -14,10 +14,10 @@ import (
 type Route struct {
 	Name        string        `json:"name"`
 	Listen      string        `json:"listen"`
-	Upstream    string        `json:"upstream"`
+	Upstream    string        `json:"upstream,omitempty"`      // HOST:PORT; mode proxy: the next proxy, or empty
 	Protocol    string        `json:"protocol,omitempty"`      // auto (default), http, tcp
-	Mode        string        `json:"mode,omitempty"`          // forward (default)
-	OnDialError string        `json:"on_dial_error,omitempty"` // rst (default), fin, 502
+	Mode        string        `json:"mode,omitempty"`          // forward (default), proxy
+	OnDialError string        `json:"on_dial_error,omitempty"` // rst (default), fin, 502 (default of mode proxy)
 	Rules       []faults.Rule `json:"rules,omitempty"`
 }
 

@@ -45,7 +45,7 @@ func (s *session) startDial(target string) {
 	s.dial = d
 	s.r.crowd.served(s.num)
 	if target != "" {
-		d.target = target
+		d.target, s.target = target, &target
 		var err error
 		if host, port, addr, err = parseUpstream(target); err != nil {
 			d.err = err
@@ -170,10 +170,18 @@ func (s *session) connected(g *leg, d *dialing) (sys.Outcome, error) {
 		}
 	}
 	if !s.l.now.Before(d.until) {
-		return sys.Reset, fmt.Errorf("timed out after %s", s.l.box.dialTimeout)
+		return sys.Reset, tooLate(s.l.box.dialTimeout)
 	}
 	return sys.Again, nil
 }
+
+// tooLate is why a dial was given up that nobody answered for so long.
+type tooLate time.Duration
+
+func (t tooLate) Error() string { return fmt.Sprintf("timed out after %s", time.Duration(t)) }
+
+// Timeout says that it is no refusal: a proxy answers 504 then.
+func (tooLate) Timeout() bool { return true }
 
 // dialFailed tells that no address could be had; the engine ends the client's
 // leg as on_dial_error says.

@@ -122,7 +122,7 @@ func (g *leg) filter(f faults.Filter) {
 		return
 	}
 	g.mute = f.All
-	if err := g.s.l.k.Filter(g.sock, sys.Filter{All: f.All, Fin: f.Fin, Loss: f.Loss}); err != nil {
+	if err := g.s.l.k.Filter(g.sock, sys.Filter{All: f.All, Fin: f.Fin, Loss: float64(f.Loss)}); err != nil {
 		g.s.l.box.log.Warn().Str("session", g.s.id()).Err(err).Msg("no packet filter")
 	}
 }

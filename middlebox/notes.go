@@ -56,7 +56,7 @@ func (s *session) item() SessionItem {
 func (s *session) record() sessionRecord {
 	client, server := &s.leg[wire.Downstream], &s.leg[wire.Upstream]
 	it := sessionRecord{
-		route: s.r.name, num: s.num, client: s.peer, upstream: s.conf.Upstream, opened: s.opened,
+		route: s.r.name, num: s.num, client: s.peer, upstream: s.upstream(), opened: s.opened,
 		protocol: s.conf.protocol, bytes: Flow{Upstream: server.said, Downstream: client.said},
 		exchanges: s.exchanges, rules: s.rules, outcome: "open",
 	}

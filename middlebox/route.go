@@ -41,6 +41,7 @@ type route struct {
 type settings struct {
 	Route
 	protocol faults.Protocol
+	proxying faults.Proxying
 	at       netip.AddrPort // where it listens
 	host     string         // of the upstream
 	port     uint16
@@ -138,14 +139,24 @@ func checkRoute(r Route, field string) (*settings, error) {
 	case "":
 		s.Mode = "forward"
 	case "forward":
-	case "proxy", "redirect", "tproxy":
-		return nil, faults.Errorf(faults.Unsupported, at("mode"), "%s is not built yet: expected forward", r.Mode)
+	case "proxy":
+		if s.protocol == faults.TCP {
+			return nil, faults.Errorf(faults.Invalid, at("protocol"), "mode proxy speaks HTTP: expected http, got tcp")
+		}
+		s.protocol, s.Protocol = faults.HTTP, protocolWord(faults.HTTP)
+		if s.proxying = faults.ToOrigin; r.Upstream != "" {
+			s.proxying = faults.ToProxy
+		}
+	case "redirect", "tproxy":
+		return nil, faults.Errorf(faults.Unsupported, at("mode"), "%s is not built yet: expected forward or proxy", r.Mode)
 	default:
-		return nil, faults.Errorf(faults.Invalid, at("mode"), "expected forward, got %q", r.Mode)
+		return nil, faults.Errorf(faults.Invalid, at("mode"), "expected forward or proxy, got %q", r.Mode)
 	}
 	switch r.OnDialError {
 	case "":
-		s.OnDialError = "rst"
+		if s.OnDialError = "rst"; s.proxying != faults.Forward {
+			s.OnDialError = "502"
+		}
 	case "rst", "fin":
 	case "502":
 		if s.protocol == faults.TCP {
@@ -157,6 +168,9 @@ func checkRoute(r Route, field string) (*settings, error) {
 	var err error
 	if s.at, err = parseListen(r.Listen); err != nil {
 		return nil, faults.Errorf(faults.Invalid, at("listen"), "%v", err)
+	}
+	if s.proxying == faults.ToOrigin { // the client says it
+		return s, nil
 	}
 	if s.host, s.port, s.addr, err = parseUpstream(r.Upstream); err != nil {
 		return nil, faults.Errorf(faults.Invalid, at("upstream"), "%v", err)

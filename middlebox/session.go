@@ -11,7 +11,8 @@ import (
 	"crimp/middlebox/sys"
 )
 
-// session is one accepted client connection and its one upstream connection: it
+// session is one accepted client connection and its one upstream connection (an
+// explicit proxy's: one at a time): it
 // reads what its engine demands, steps it, and does what the engine answers. All
 // that is decided about bytes is decided by the engine; all that is known about
 // sockets is known by the two legs.
@@ -37,7 +38,7 @@ type session struct {
 	opened time.Time
 	last   time.Time // a byte was read
 
-	dialled  bool
+	dialled  bool // there is an upstream connection, or will be none
 	ended    bool // over: it is no longer one of the loop's
 	crashed  bool // a step panicked: the engine is not asked again
 	starved  bool
@@ -45,12 +46,21 @@ type session struct {
 	cut      bool // a fault ended a side of it
 	draining bool
 
-	stalled   stall // the newest that a rule made
+	stalled   stall   // the newest that a rule made
+	target    *string // what a proxy's session dialled; nil: the route's upstream
 	cause     string
 	rules     []string // that fired
 	exchanges int64
 	held      int64 // as accounted for the box
 	counted   [2]int64
+}
+
+// upstream is what the session dials, for people.
+func (s *session) upstream() string {
+	if s.target != nil {
+		return *s.target
+	}
+	return s.conf.Upstream
 }
 
 // open makes a session of an accepted connection.
@@ -65,7 +75,7 @@ func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) 
 	defer s.guard()
 	s.eng = faults.NewEngine(l.now, faults.Options{
 		Route: r.name, Session: num, Client: peer, Protocol: s.conf.protocol, Plan: s.plan,
-		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError,
+		Held: int(l.box.limits.HeldBytesPerSession / 2), OnDialError: s.conf.OnDialError, Proxying: s.conf.proxying,
 		Census: s, Packets: l.box.packets == nil, Scratch: &l.scratch,
 	})
 	s.tell(sessionOpened)
@@ -242,11 +252,25 @@ func (s *session) perform(acts []faults.Action) {
 		case faults.OpFilter:
 			s.leg[a.Dir].filter(a.Filter)
 		case faults.OpDial:
+			s.leaveServer()
 			s.startDial(a.Target)
 		default:
 			s.leg[a.Dir].ask(a.Op, s.firing(a.Note))
 		}
 	}
+}
+
+// leaveServer hands the connection to a server that answered all it was asked to the
+// loop, which ends it; what still comes from it is read away there. The leg is
+// made ready for another.
+func (s *session) leaveServer() {
+	g := &s.leg[wire.Upstream]
+	if g.up {
+		g.fin()
+		g.retire(faults.OpFinish)
+	}
+	*g = leg{s: s, to: wire.Upstream, sock: sys.None, said: g.said}
+	s.dialled = false
 }
 
 // settle carries out endings, sets the alarm, keeps the books, and ends the

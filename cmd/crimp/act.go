@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -145,11 +146,14 @@ func routeCommand() *cli.Command {
 Live sessions of a route that changes go on; a new upstream is for new ones.`,
 			"crimp route add web=127.0.0.1:8080,127.0.0.1:9000",
 			"crimp route add db=127.0.0.1:0,10.0.0.5:5432,tcp",
+			"crimp route add px=127.0.0.1:3128,proxy",
 			"crimp route rm web"),
 		Subcommands: []*cli.Command{{
-			Name: "add", Usage: "add a route, or change the one of that name", ArgsUsage: "NAME=LISTEN,UPSTREAM[,http|tcp]",
-			Description: describe("The rules of a route that is changed stay.",
-				"crimp route add web=127.0.0.1:8080,127.0.0.1:9000", "crimp route add web=127.0.0.1:0,[::1]:9000,http", "crimp route add web=127.0.0.1:8080,origin:80 --json"),
+			Name: "add", Usage: "add a route, or change the one of that name", ArgsUsage: routeForm,
+			Description: describe(`
+The rules of a route that is changed stay. A route that is a proxy (NAME=LISTEN,proxy) dials whom
+its clients name; with an UPSTREAM that is the next proxy, which gets all they say.`,
+				"crimp route add web=127.0.0.1:8080,127.0.0.1:9000", "crimp route add web=127.0.0.1:0,[::1]:9000,http", "crimp route add px=127.0.0.1:3128,proxy", "crimp route add web=127.0.0.1:8080,origin:80 --json"),
 			Flags: boxFlags(whyFlag(), jsonFlag()), Action: routeAdd,
 		}, {
 			Name: "rm", Usage: "stop a route and forget it", ArgsUsage: "NAME",
@@ -178,7 +182,7 @@ func routeAdd(c *cli.Context) error {
 		if err := call(ctx, box, "route.set", p, &done); err != nil {
 			return err
 		}
-		return say(c, done, fmt.Sprintf("%s  %s -> %s", done.Route.Name, done.Route.Listen, done.Route.Upstream))
+		return say(c, done, fmt.Sprintf("%s  %s -> %s", done.Route.Name, done.Route.Listen, toward(done.Route.Upstream)))
 	})
 }
 
@@ -195,7 +199,9 @@ func keepRules(ctx context.Context, box *control.Client, r middlebox.Route) (con
 			continue
 		}
 		p.IfRev = &old.Rev
-		p.Route.Mode, p.Route.OnDialError = old.Mode, old.OnDialError
+		if old.Mode == cmp.Or(r.Mode, "forward") { // each mode has a default of its own
+			p.Route.OnDialError = old.OnDialError
+		}
 		for _, rule := range old.Rules {
 			p.Route.Rules = append(p.Route.Rules, rule.Rule)
 		}

@@ -100,7 +100,7 @@ func (conf *configuration) check() *faults.Error {
 			return faults.Errorf(faults.Invalid, at+".name", "%q is the name of two routes", r.Name)
 		}
 		seen[r.Name] = true
-		if control := conf.Control.Listen; r.Upstream == control || control == "" && r.Upstream == defaultControl {
+		if control := conf.Control.Listen; r.Upstream != "" && (r.Upstream == control || control == "" && r.Upstream == defaultControl) {
 			return faults.Errorf(faults.Invalid, at+".upstream", "%s is the box's own control address", r.Upstream)
 		}
 	}
@@ -116,15 +116,17 @@ func checkRoute(r middlebox.Route, at string) *faults.Error {
 	if err := checkAddress(r.Listen, at+".listen", true); err != nil {
 		return err
 	}
-	if err := checkAddress(r.Upstream, at+".upstream", false); err != nil {
-		return err
+	if r.Upstream != "" || r.Mode != "proxy" {
+		if err := checkAddress(r.Upstream, at+".upstream", false); err != nil {
+			return err
+		}
 	}
 	for _, choice := range []struct {
 		field, value string
 		among        []string
 	}{
 		{"protocol", r.Protocol, []string{"auto", "http", "tcp"}},
-		{"mode", r.Mode, []string{"forward"}},
+		{"mode", r.Mode, []string{"forward", "proxy"}},
 		{"on_dial_error", r.OnDialError, []string{"rst", "fin", "502"}},
 	} {
 		if choice.value != "" && !slices.Contains(choice.among, choice.value) {
@@ -132,11 +134,17 @@ func checkRoute(r middlebox.Route, at string) *faults.Error {
 				choice.value, strings.Join(choice.among, ", "), didYouMean(choice.value, choice.among, ""))
 		}
 	}
+	if r.Mode == "proxy" && r.Protocol == "tcp" {
+		return faults.Errorf(faults.Invalid, at+".protocol", "mode proxy speaks HTTP: expected http, got tcp")
+	}
 	return checkRules(r, at)
 }
 
 func checkRules(r middlebox.Route, at string) *faults.Error {
 	protocol := map[string]faults.Protocol{"http": faults.HTTP, "tcp": faults.TCP}[r.Protocol]
+	if r.Mode == "proxy" {
+		protocol = faults.HTTP
+	}
 	if _, err := faults.Compile(nil, 0, r.Name, protocol, r.Rules); err != nil {
 		return faults.Errorf(err.Code, below(at, err.Field), "%s", err.Message)
 	}
@@ -168,17 +176,26 @@ func isLoopback(address string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// parseRoute reads NAME=LISTEN,UPSTREAM[,http|tcp].
+// routeForm is how a route is written in one word: a proxy's clients say its
+// upstream, unless all it hears is for the next proxy.
+const routeForm = "NAME=LISTEN,UPSTREAM[,http|tcp|proxy]"
+
+// parseRoute reads NAME=LISTEN,UPSTREAM[,http|tcp|proxy] or NAME=LISTEN,proxy.
 func parseRoute(s string) (middlebox.Route, error) {
-	bad := fmt.Errorf("%q: NAME=LISTEN,UPSTREAM[,http|tcp] was expected, such as web=127.0.0.1:8080,127.0.0.1:9000", s)
+	bad := fmt.Errorf("%q: %s or NAME=LISTEN,proxy was expected, such as web=127.0.0.1:8080,127.0.0.1:9000", s, routeForm)
 	name, rest, ok := strings.Cut(s, "=")
 	parts := strings.Split(rest, ",")
 	if !ok || name == "" || len(parts) < 2 || len(parts) > 3 {
 		return middlebox.Route{}, bad
 	}
 	r := middlebox.Route{Name: name, Listen: parts[0], Upstream: parts[1]}
-	if len(parts) == 3 {
-		r.Protocol = parts[2]
+	switch last := parts[len(parts)-1]; {
+	case last == "proxy":
+		if r.Mode = last; len(parts) == 2 {
+			r.Upstream = ""
+		}
+	case len(parts) == 3:
+		r.Protocol = last
 	}
 	if err := checkRoute(r, ""); err != nil {
 		return r, fmt.Errorf("%q: %s: %s", s, strings.TrimPrefix(err.Field, "."), err.Message)

@@ -50,13 +50,17 @@ func eventText(e event) (string, error) {
 			return fmt.Sprintf("%s from byte %d: %s", d.Direction, d.Offset, d.Reason)
 		})
 	case first == "session":
-		return toldAs(e, func(d middlebox.SessionItem) string { return comma(d.Client+" -> "+d.Upstream, d.Outcome, d.Cause) })
+		return toldAs(e, func(d middlebox.SessionItem) string {
+			return comma(d.Client+" -> "+toward(d.Upstream), d.Outcome, d.Cause)
+		})
 	case e.Type == "rule.missed":
 		return toldAs(e, func(d middlebox.MissedData) string { return comma(d.Fault+" at "+d.At, d.Direction, d.Reason) })
 	case first == "rule":
 		return toldAs(e, func(d middlebox.RuleData) string { return comma(d.Rule.Summary, d.Who, d.Why) })
 	case first == "route":
-		return toldAs(e, func(d middlebox.RouteData) string { return comma(d.Route.Listen+" -> "+d.Route.Upstream, d.Who) })
+		return toldAs(e, func(d middlebox.RouteData) string {
+			return comma(d.Route.Listen+" -> "+toward(d.Route.Upstream), d.Who)
+		})
 	case first == "control":
 		return toldAs(e, func(d controlData) string { return comma(d.Name, d.Remote) })
 	case e.Type == "box.started":

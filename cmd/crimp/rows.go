@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ func routeRow(r middlebox.RouteState) []string {
 		failed = plural(r.Failed, "failed dial")
 	}
 	return []string{
-		r.Name, r.Listen + " -> " + r.Upstream, r.Protocol,
+		r.Name, r.Listen + " -> " + toward(r.Upstream), r.Protocol,
 		comma(plural(r.Sessions, "live session"), fmt.Sprintf("%d in all", r.SessionsTotal), failed),
 		plural(r.Exchanges, "exchange"),
 		fmt.Sprintf("%s, %d armed", plural(int64(len(r.Rules)), "rule"), armed),
@@ -99,7 +100,7 @@ func sessionRow(s middlebox.SessionItem) []string {
 		ended = fmt.Sprintf("client %s, server %s", ending(s.Ended.Client), ending(s.Ended.Server))
 	}
 	return []string{
-		s.ID, s.Client + " -> " + s.Upstream, s.Protocol, s.Outcome, plural(s.Exchanges, "exchange"),
+		s.ID, s.Client + " -> " + toward(s.Upstream), s.Protocol, s.Outcome, plural(s.Exchanges, "exchange"),
 		fmt.Sprintf("%d up, %d down", s.Bytes.Upstream, s.Bytes.Downstream),
 		until.Sub(s.Opened).Round(time.Millisecond).String(), ended, strings.Join(s.Rules, " "),
 	}
@@ -141,3 +142,6 @@ func exchangeRow(x middlebox.ExchangeItem) []string {
 		comma(strings.Join(fired, ", "), strings.Join(x.Odd, ", ")),
 	}
 }
+
+// toward is where a route or a session leads: a proxy's clients name it.
+func toward(upstream string) string { return cmp.Or(upstream, "any origin") }

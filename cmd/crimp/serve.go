@@ -34,7 +34,7 @@ let live sessions finish for --drain-timeout, then close; a second one ends at o
 			"crimp serve --route db=127.0.0.1:0,10.0.0.5:5432,tcp --addr-file addresses.json"),
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "config", Aliases: []string{"c"}, Category: groupServe, Usage: "the configuration `FILE` (YAML); - is standard input", EnvVars: []string{"CRIMP_CONFIG"}},
-			&cli.StringSliceFlag{Name: "route", Category: groupServe, Usage: "a further `NAME=LISTEN,UPSTREAM[,http|tcp]`, or in place of the file's of that name", EnvVars: []string{"CRIMP_ROUTE"}},
+			&cli.StringSliceFlag{Name: "route", Category: groupServe, Usage: "a further `NAME=LISTEN,UPSTREAM[,http|tcp|proxy]` or NAME=LISTEN,proxy, or in place of the file's of that name", EnvVars: []string{"CRIMP_ROUTE"}},
 			seedFlag("seed", groupServe, "`N` that every draw comes from; drawn and logged if not given", "CRIMP_SEED"),
 			&cli.StringSliceFlag{Name: "limit", Category: groupServe, Usage: "a limit `NAME=VALUE`: sessions held_bytes held_bytes_per_session linger events exchanges", EnvVars: []string{"CRIMP_LIMIT"}},
 			durationFlag("drain-timeout", groupServe, "for how long a `DURATION` sessions may go on after the first signal", "10s", "CRIMP_DRAIN_TIMEOUT"),

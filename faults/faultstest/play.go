@@ -9,6 +9,9 @@
 //	+50ms                          time passes
 //	act rst client                 an operator acts on the session (rst close fin stall resume; client server both)
 //	sessions 2                     so many other sessions were accepted before this one and are there
+//	proxy                          first of all: the session is an explicit proxy's ("proxy next": before another proxy)
+//	>s DIAL a:80                   a connection to that server is asked for
+//	s> UP                          it stands; DOWN: it cannot be had, LATE: nor in time
 //	arm, disarm                    the plan changes (a play with a line "arm" starts disarmed)
 //
 // Lines of input come first, then what they lead to; before time passes or the
@@ -17,6 +20,8 @@
 package faultstest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -77,13 +82,24 @@ func (p *player) play(script string) error {
 	if err != nil {
 		return err
 	}
-	p.e = faults.NewEngine(p.now, faults.Options{Route: "web", Session: 1, Protocol: faults.HTTP, Plan: plan,
-		Client: netip.MustParseAddrPort("127.0.0.1:50000"), Census: p, Packets: true})
+	options := faults.Options{Route: "web", Session: 1, Protocol: faults.HTTP, Plan: plan,
+		Client: netip.MustParseAddrPort("127.0.0.1:50000"), Census: p, Packets: true}
+	switch strings.TrimSpace(lines[0]) {
+	case "proxy":
+		options.Proxying, options.OnDialError = faults.ToOrigin, "502"
+	case "proxy next":
+		options.Proxying, options.OnDialError = faults.ToProxy, "502"
+	}
+	p.proxy = options.Proxying != faults.Forward
+	p.e = faults.NewEngine(p.now, options)
 	for len(lines) > 0 && strings.HasPrefix(lines[0], "sessions ") { // were there before
 		p.others, _ = strconv.Atoi(lines[0][9:])
 		lines = lines[1:]
 	}
 	p.step(faults.Input{Kind: faults.InOpen})
+	if p.proxy {
+		lines[0] = ""
+	}
 	for i, line := range lines {
 		if err := p.line(strings.TrimSpace(line)); err != nil {
 			return fmt.Errorf("line %d: %s\n%w\n%s", i+1, line, err, p.transcript())
@@ -106,6 +122,7 @@ type player struct {
 	now     time.Time
 	cut     Cut
 	rules   []faults.Rule
+	proxy   bool
 	plan    *faults.Plan
 	in      [2]unread
 	out     [2][]byte   // bytes by direction, not yet said by the play
@@ -205,6 +222,16 @@ func (p *player) input(d wire.Direction, text string) error {
 	case "RST":
 		p.step(faults.Input{Kind: faults.InReset, Dir: d})
 		return nil
+	case "UP":
+		p.in[d] = unread{} // what the server before it said no more
+		p.step(faults.Input{Kind: faults.InDialed})
+		return nil
+	case "DOWN":
+		p.step(faults.Input{Kind: faults.InDialFailed, Err: errors.New("connection refused")})
+		return nil
+	case "LATE":
+		p.step(faults.Input{Kind: faults.InDialFailed, Err: context.DeadlineExceeded})
+		return nil
 	default:
 		b, err := unescape(text)
 		if err != nil {
@@ -269,7 +296,7 @@ func (p *player) take(d wire.Direction, n int) {
 }
 
 func (p *player) expect(d wire.Direction, text string) error {
-	if text == "FIN" || text == "RST" || text == "CLOSE" {
+	if text == "FIN" || text == "RST" || text == "CLOSE" || text == "ABORT" || strings.HasPrefix(text, "DIAL") {
 		if len(p.out[d]) > 0 || len(p.ends[d]) == 0 || p.ends[d][0] != text {
 			return fmt.Errorf("got %q %v", p.out[d], p.ends[d])
 		}
@@ -315,6 +342,10 @@ func (p *player) act(in faults.Input) {
 		case faults.OpSend:
 			p.out[a.Dir] = append(p.out[a.Dir], a.Data...)
 			p.log = append(p.log, fmt.Sprintf("%v send %v %q", p.now.Format("05.000"), a.Dir, a.Data))
+		case faults.OpDial:
+			if p.dials = !p.proxy; p.proxy { // a play of a proxy says when it is connected
+				p.ended(wire.Upstream, strings.TrimSpace("DIAL "+a.Target))
+			}
 		case faults.OpShut, faults.OpFinish:
 			p.ended(a.Dir, "FIN")
 		case faults.OpClose:
@@ -326,8 +357,6 @@ func (p *player) act(in faults.Input) {
 			p.ended(a.Dir, "RST")
 		case faults.OpNote:
 			p.tell(a.Note)
-		case faults.OpDial:
-			p.dials = true
 		}
 		if a.Op != faults.OpNote && a.Note != nil {
 			p.tell(a.Note)

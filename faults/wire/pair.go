@@ -126,6 +126,10 @@ func (p *Pair) Tunnel() {
 	p.toks[Downstream].turn(TunnelReason)
 }
 
+// Opaquely makes d alone opaque from its next byte on, for a CONNECT whose answer
+// is still to be framed.
+func (p *Pair) Opaquely(d Direction) { p.toks[d].turn(TunnelReason) }
+
 // InMessage is whether a message of d has started and not ended.
 func (p *Pair) InMessage(d Direction) bool { return p.toks[d].state.inMessage() }
 

@@ -133,7 +133,7 @@ export function describe(event) {
 
 /** @type {Record<string, (d: any, e: any) => string>} */
 const sentences = {
-  'session.opened': (d) => `${d.client} to ${d.upstream}`,
+  'session.opened': (d) => `${d.client} to ${d.upstream || 'any origin'}`,
   'session.closed': (d) => list(
     d.outcome,
     d.ended && `client ${d.ended.client || 'open'}, server ${d.ended.server || 'open'}`,
@@ -187,7 +187,7 @@ function ruleBy(d) {
 
 /** @param {any} d */
 function routeText(d) {
-  return list(d.route && `${d.route.listen} to ${d.route.upstream}`, d.who && `by ${d.who}`);
+  return list(d.route && `${d.route.listen} to ${d.route.upstream || 'any origin'}`, d.who && `by ${d.who}`);
 }
 
 /** @param {any} rules */

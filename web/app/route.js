@@ -51,7 +51,7 @@ export const RouteCard = memo(
         <div>
           <h2>${route.name} <span class="protocol">${route.protocol}</span></h2>
           <p class="path"><${Address} text=${route.listen} route=${route} />
-            <span aria-hidden="true"> → </span><span class="hidden"> relays to </span><code>${route.upstream}</code></p>
+            <span aria-hidden="true"> → </span><span class="hidden"> relays to </span><code>${route.upstream || 'any origin'}</code></p>
         </div>
         <${Figures} route=${route} />
       </div>
