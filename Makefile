@@ -17,7 +17,7 @@ help:
 	@echo "make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)"
 	@echo "make bench   crimp beside HAProxy, nginx and io.Copy, into docs/benchmarks.md"
 	@echo "make gobench BENCH=$(BENCH): the Go benchmarks, six times, as benchstat reads them"
-	@echo "make docs    the generated table in README.md anew"
+	@echo "make docs    what is generated in README.md and docs/faults.md anew"
 
 # The simulation runs whole without the race detector, which would make it ten
 # times as slow, and in part with it.

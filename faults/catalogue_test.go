@@ -89,18 +89,27 @@ func TestMarkdown(t *testing.T) {
 	declareProbe(t)
 	text := Markdown()
 	for _, want := range []string{
-		"| `soft-probe` | probe plain at body:50% need 3 close_after 2s, fin | a probe \\| soft |\n",
-		"| `probe` | `at` now, `need` (required), `delay` 0s,",
+		"| [`soft-probe`](#soft-probe) | probe plain at body:50% need 3 close_after 2s, fin | a probe \\| soft |\n",
+		"| [`probe`](#probe) | `at` now, `need` (required), `delay` 0s,",
 		"`mode` plain/half_way",
 		"### probe\n\nDoes nothing.\n\nWhat a client sees: Nothing.\n",
 		"| `need` | required | how many (int, -5 to 100) |\n",
 		"| `ratio` | `0` | a \\| b (number, 0 to 1) |\n",
 		"Nothing happens: `crimp arm ROUTE probe need=1 bytes='text:it'\\''s\\r\\n' --match 'path=/*'`\n\n```\ns> x\n>c x\n```\n",
-		"A preset: `probe plain at body:50%",
-		"Match: `reused=true path=/a`.",
+		"Short for `probe at=body:50% need=3",
+		"--match reused=true --match path=/a`, with the parameters of [`probe`](#probe).",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	alone, err := Lookup("soft-probe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"A preset: `probe plain at body:50%", "Match: `reused=true path=/a`."} {
+		if !strings.Contains(alone.Markdown(), want) {
+			t.Errorf("no %q in\n%s", want, alone.Markdown())
 		}
 	}
 	if !strings.HasPrefix(text, Tables()) {

@@ -115,7 +115,7 @@ func TestEveryFaultIsExplained(t *testing.T) {
 		if f.PresetOf == nil && len(f.Examples) == 0 {
 			t.Error("no example")
 		}
-		for _, want := range []string{"| `" + f.Name + "` |", "### " + f.Name + "\n"} {
+		for _, want := range []string{"| " + link(f.Name) + " |", "### " + f.Name + "\n"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("Markdown lacks %q", want)
 			}

@@ -43,7 +43,7 @@ var _ = Declare(Kind[swallow]{
 	},
 	New: func(p swallow) Stage { return &swallowStage{what: p.What} },
 	Presets: []Preset{
-		{Name: "continue-then-nothing", Summary: "100 Continue, the body is taken, and no answer", Client: "100 for its `Expect: 100-continue`, then silence: no client of client-behaviour.md ends that by itself",
+		{Name: "continue-then-nothing", Summary: "100 Continue, the body is taken, and no answer", Client: "100 for its `Expect: 100-continue`, then silence: hardly a client ends that by itself",
 			Params: `{"what":"response"}`, Match: `{"header":{"Expect":"100-*"}}`,
 			Examples: []Example{{Title: "100, the body, and no answer", Play: `
 c> POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n

@@ -233,23 +233,56 @@ func TestReadmeProtocol(t *testing.T) {
 
 const startMark, endMark = "<!-- faults: made by \"make docs\", checked by a test -->\n", "<!-- /faults -->"
 
-// The tables of faults come from the code's own declarations.
+// The tables of faults in README.md and the catalogue in docs/faults.md come from
+// the code's own declarations.
 func TestFaultsTable(t *testing.T) {
-	tables, _, _ := strings.Cut(wantOK(t, crimp(t, nil, "faults", "--markdown")).stdout, "\n### ")
-	text := readme(t)
-	before, rest, ok := strings.Cut(text, startMark)
-	old, after, ok2 := strings.Cut(rest, endMark)
-	if !ok || !ok2 {
-		t.Fatalf("README.md lacks its marks %q and %q", startMark, endMark)
+	catalogue := wantOK(t, crimp(t, nil, "faults", "--markdown")).stdout
+	tables, _, ok := strings.Cut(catalogue, "\n## ")
+	if !ok {
+		t.Fatalf("the catalogue has no sections: %.200s", catalogue)
 	}
-	if old == tables {
-		return
-	}
-	if os.Getenv("CRIMP_UPDATE_README") == "" {
-		t.Fatalf("the tables in README.md are old: make docs\n%s", tables)
-	}
-	if err := os.WriteFile(filepath.Join(moduleRoot(t), "README.md"), []byte(before+startMark+tables+endMark+after), 0o644); err != nil {
+	generated(t, "docs/faults.md", catalogue)
+	generated(t, "README.md", strings.ReplaceAll(tables, "](#", "](docs/faults.md#"))
+}
+
+// generated checks what stands between the marks of a document, or puts it there.
+func generated(t *testing.T, name, want string) {
+	t.Helper()
+	file := filepath.Join(moduleRoot(t), name)
+	text, err := os.ReadFile(file)
+	if err != nil {
 		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), startMark)
+	old, after, ok2 := strings.Cut(rest, endMark)
+	switch {
+	case !ok || !ok2:
+		t.Fatalf("%s lacks its marks %q and %q", name, startMark, endMark)
+	case old == want:
+	case os.Getenv("CRIMP_UPDATE_README") == "":
+		t.Errorf("what %s says of faults is old: make docs", name)
+	default:
+		if err := os.WriteFile(file, []byte(before+startMark+want+endMark+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Each link inside the catalogue leads to one heading.
+func TestFaultsLinks(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(moduleRoot(t), "docs", "faults.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := regexp.MustCompile(`\]\(#([^)]+)\)`).FindAllStringSubmatch(string(text)+readme(t), -1)
+	links = append(links, regexp.MustCompile(`\]\(docs/faults\.md#([^)]+)\)`).FindAllStringSubmatch(readme(t), -1)...)
+	for _, m := range links {
+		if n := len(regexp.MustCompile(`(?m)^#+ `+regexp.QuoteMeta(m[1])+`$`).FindAllString(string(text), -1)); n != 1 {
+			t.Errorf("#%s leads to %d headings", m[1], n)
+		}
+	}
+	if len(links) < 100 {
+		t.Errorf("only %d links", len(links))
 	}
 }
 
@@ -260,14 +293,15 @@ func TestDocumentsPointSomewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"README.md", "docs/architecture.md", "CHANGELOG.md"} {
+	for _, name := range []string{"README.md", "docs/architecture.md", "docs/faults.md", "CHANGELOG.md"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			t.Error(err)
 			continue
 		}
 		for _, m := range regexp.MustCompile(`\]\(([^):]+)\)`).FindAllStringSubmatch(string(text), -1) {
-			if _, err := os.Stat(filepath.Join(root, filepath.Dir(name), m[1])); err != nil {
+			file, _, _ := strings.Cut(m[1], "#")
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(name), file)); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
