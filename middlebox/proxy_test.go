@@ -89,7 +89,7 @@ for u in sys.argv[2:]: print(o.open(u).read().decode(), end="")`, proxy, a.URL +
 	} {
 		t.Run(strings.Join(c[:1], " "), func(t *testing.T) {
 			if _, err := exec.LookPath(c[0]); err != nil {
-				t.Skip(err)
+				t.Fatal(err)
 			}
 			cmd := exec.CommandContext(ctxFor(t, 20*time.Second), c[0], c[1:]...)
 			cmd.Env = []string{"PATH=/usr/bin:/bin:/usr/local/bin", "HOME=" + t.TempDir()}

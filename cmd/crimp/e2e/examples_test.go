@@ -11,7 +11,7 @@ import (
 func TestExamplesRun(t *testing.T) {
 	for _, tool := range []string{"curl", "python3", "sh"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip(err)
+			t.Fatal(err)
 		}
 	}
 	if buildErr != nil {
