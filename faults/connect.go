@@ -97,7 +97,7 @@ func (e *Engine) knock() {
 		d.asked, d.fires = false, false
 	}
 	e.door = nil
-	if !e.lanes[wire.Upstream].closed && e.proxy == nil { // a proxy dials whom the request names
+	if !e.Over() && e.proxy == nil { // a proxy dials whom the request names
 		e.actions = append(e.actions, Action{Op: OpDial})
 	}
 }

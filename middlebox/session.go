@@ -264,6 +264,9 @@ func (s *session) perform(acts []faults.Action) {
 // loop, which ends it; what still comes from it is read away there. The leg is
 // made ready for another.
 func (s *session) leaveServer() {
+	if !s.dialled {
+		return // the first: what was asked of its leg before stands
+	}
 	g := &s.leg[wire.Upstream]
 	if g.up {
 		g.fin()
