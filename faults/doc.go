@@ -36,7 +36,7 @@
 //
 //   - Within a direction nothing overtakes: once the outbox is not empty, bytes,
 //     notes, FIN and endings all go through it.
-//   - What a rule holds back is tied to it (bond). When the rule goes, it goes out,
+//   - What a rule holds back is tied to it (late.go). When the rule goes, it goes out,
 //     in order, at once: disarming loses no byte.
 //   - A message's rules are those of the plan in force when its first byte came; a
 //     message nothing of which has been passed on is a new one to a new plan.
@@ -61,8 +61,6 @@
 //
 // # Uglies
 //
-//   - With two delays stacked, disarming the first does not hasten bytes that are
-//     already through it: they leave late, not lost.
 //   - A head that a rule must see whole leaves in one piece, however slowly it came;
 //     after 1 s or 64 KiB it is let go as it is and an event says so.
 //   - A field line whose line end was the last byte read may still be folded

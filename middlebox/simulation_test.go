@@ -53,6 +53,7 @@ var regressions = []struct {
 	{6070937, "a body was held for a rule that needed the whole head only"},
 	{6072916, "after a fin by command the other side's FIN ended a direction that went on"},
 	{7011351, "a firing told late named the exchange after its own"},
+	{62488, "a cut at a byte that another rule had dropped named the next one that was left"},
 	{115605, "a server that was to get FIN before it was dialled was not dialled, or did not get it"},
 	{2024273, "a cut did not count the bytes that another rule kept back"},
 }
