@@ -23,6 +23,7 @@ func TestSliceIsSegments(t *testing.T) {
 		c.Read(make([]byte, 1))
 	}), Rules: []faults.Rule{rule("slice", map[string]any{"size": size})}})
 	c := dial(t, b, "web")
+	until(t, "the box has accepted", func() bool { return b.State().Routes[0].Sessions == 1 })
 	before := segmentsOut(t, b)
 	say(t, c, "x")
 	expect(t, c, string(make([]byte, total)))
