@@ -181,6 +181,8 @@ type Engine struct {
 	proxy    *proxy // nil but for an explicit proxy
 	dialed   bool   // the upstream connection stands
 	closing  bool   // a message said Connection: close: no request should follow
+	kept     bool   // the client means to keep the connection
+	oddly    Odd    // of all its exchanges
 
 	*Scratch
 }
