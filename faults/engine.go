@@ -287,6 +287,11 @@ func (e *Engine) begin(now time.Time) {
 // finish lets out what has become due, and adds the notes.
 func (e *Engine) finish() []Action {
 	e.release()
+	if p := e.proxy; p != nil && len(p.line) > 0 && p.newest() != "" {
+		if _, turned := e.pair.Opaque(wire.Upstream); turned { // by an answer that makes a tunnel
+			p.noLine(&e.lanes[wire.Upstream])
+		}
+	}
 	if p := e.proxy; p != nil && p.parting && p.severable(nil) {
 		p.part()
 	}
@@ -346,7 +351,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	switch {
 	case l.mute:
 		return Demand{Mode: Read}
-	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.held >= e.o.Held:
+	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.held >= e.o.Held && !e.unled(d):
 		return Demand{Mode: Hold}
 	}
 	for _, s := range l.opposite().chain {
@@ -379,6 +384,12 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 		return Demand{Mode: Read, N: most}
 	}
 	return Demand{Mode: Splice, N: min(n, most)}
+}
+
+// unled says that what waits in a direction waits for a request that names a
+// server: that must be read, however much a rule has said before.
+func (e *Engine) unled(d wire.Direction) bool {
+	return e.proxy != nil && d == wire.Upstream && e.proxy.newest() == ""
 }
 
 // HeldBytes is how many bytes wait in each direction.
