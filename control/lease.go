@@ -34,7 +34,7 @@ type lease struct {
 // holds says whether the rule is still the one that the lease is for.
 func (l lease) holds(owner string, r middlebox.RuleState) bool {
 	if l.end == disarmRule {
-		return r.Armed && r.ArmedAt == l.armedAt
+		return r.ArmedAt == l.armedAt // a panic may have disarmed it, and a release would arm it again
 	}
 	return r.Lease == owner
 }
