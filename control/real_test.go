@@ -200,7 +200,7 @@ func TestLeaseAndTTLOnTheRealBox(t *testing.T) {
 }
 
 // What a rule is tied to outlasts a panic: armed again by a release, it ends when
-// its ttl runs out, and one whose client has gone meanwhile stays off.
+// its ttl runs out or its client goes; one whose client has gone meanwhile stays off.
 func TestPanicForgetsNoEnd(t *testing.T) {
 	base, _, box := realWorld(t)
 	ctx := t.Context()
@@ -223,13 +223,17 @@ func TestPanicForgetsNoEnd(t *testing.T) {
 	for _, p := range []RuleSetParams{
 		{Route: "web", Rule: faults.Rule{Name: "timed", Fault: "truncate", Armed: true}, TTL: &ttl},
 		{Route: "web", Rule: faults.Rule{Name: "leased", Fault: "truncate"}},
+		{Route: "web", Rule: faults.Rule{Name: "held", Fault: "truncate"}},
 	} {
 		if _, err := b.SetRule(ctx, p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := a.Arm(ctx, RuleArmParams{Route: "web", Name: "leased", Lease: "client"}); err != nil {
-		t.Fatal(err)
+	holder := dial()
+	for name, c := range map[string]*Client{"leased": a, "held": holder} {
+		if _, err := c.Arm(ctx, RuleArmParams{Route: "web", Name: name, Lease: "client"}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := b.Panic(ctx, ""); err != nil {
 		t.Fatal(err)
@@ -240,12 +244,13 @@ func TestPanicForgetsNoEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := b.Release(ctx, true)
-	if err != nil || !slices.Equal(r.Rearmed, []string{"web/timed"}) && time.Since(start) < time.Duration(ttl) {
-		t.Errorf("armed again: %v, %v; want web/timed alone", r.Rearmed, err)
+	if err != nil || !slices.Equal(r.Rearmed, []string{"web/timed", "web/held"}) && time.Since(start) < time.Duration(ttl) {
+		t.Errorf("armed again: %v, %v; want web/timed and web/held", r.Rearmed, err)
 	}
-	for end := time.Now().Add(10 * time.Second); armed("timed"); time.Sleep(10 * time.Millisecond) {
+	holder.Close()
+	for end := time.Now().Add(10 * time.Second); armed("timed") || armed("held"); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("armed again by the release, the rule outlived its ttl")
+			t.Fatalf("armed again by the release, a rule outlived what it was tied to: ttl %v, lease %v", armed("timed"), armed("held"))
 		}
 	}
 	if armed("leased") {

@@ -67,6 +67,7 @@ type RuleState struct {
 	Expires *time.Time       `json:"expires,omitempty"` // when its ttl runs out
 	Why     string           `json:"why,omitempty"`
 	ArmedAt int64            `json:"armed_at,omitempty"` // seq of the last arming
+	Arming  int64            `json:"-"`                  // the same, but that a release after a panic goes on with the arming before it
 	// NearMiss is the last exchange that all but matched: "GET /apis/x (path)".
 	NearMiss string `json:"near_miss,omitempty"`
 }

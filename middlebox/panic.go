@@ -108,6 +108,7 @@ func (b *Box) Release(rearm bool, c Change) (rearmed []string, seq int64, err er
 			b.mu.Unlock()
 			return nil, 0, err
 		}
+		d.again = true
 		drafts = append(drafts, d)
 	}
 	b.panic = nil
