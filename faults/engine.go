@@ -195,6 +195,10 @@ type Scratch struct {
 	gathered bool   // the last action's Data is in gather
 	known    Facts  // reused
 	heads    wire.Spare
+
+	// Delays counts for how long rules kept back what they delayed: from when it
+	// was read until it went out. It is all that outlives a Step.
+	Delays Histogram
 }
 
 // NewEngine makes the engine of a session whose client was just accepted. The

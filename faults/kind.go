@@ -284,5 +284,14 @@ func allKinds() []*spec {
 	return out
 }
 
+// Kinds are the names of all kinds, composites included, in order.
+func Kinds() []string {
+	var names []string
+	for _, s := range allKinds() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
 // Never is the time that does not come: w.Until(Never) is a stall.
 var Never = time.Unix(1<<40, 0)

@@ -227,6 +227,9 @@ func (l *lane) sayBytes(e entry, s wire.Segment) {
 		e.ext = s.Data
 		l.out.put(e, nil)
 	default:
+		if e.by != nil {
+			e.since = l.e.now.Sub(l.e.opened) + 1
+		}
 		l.out.put(e, s.Data)
 	}
 }

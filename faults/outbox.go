@@ -28,8 +28,9 @@ type entry struct {
 	ex    *Exchange
 	body  int // how many of the bytes are body of ex
 	note  *Note
-	again *again // said more than once
-	turn  *turn  // of opTurn: what is behind it is for another server
+	again *again        // said more than once
+	turn  *turn         // of opTurn: what is behind it is for another server
+	since time.Duration // when it was read, since the session opened, and 1 ns, if a rule delays it; else 0
 }
 
 // again repeats an entry: it stays the first until it was said the last time.

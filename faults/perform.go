@@ -20,6 +20,9 @@ func (l *lane) releaseDue() {
 func (l *lane) perform(e entry, b []byte) {
 	switch e.op {
 	case OpSend:
+		if e.since > 0 {
+			l.e.Delays.Add(l.e.now.Sub(l.e.opened) + 1 - e.since)
+		}
 		if len(b) > 0 { // what was to be repeated may be no more
 			l.e.send(l.dir, b, e.lone)
 		}

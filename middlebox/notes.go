@@ -130,6 +130,7 @@ func (s *session) note(n *faults.Note) {
 // firing is a fault that acted, kept until what ends with it is out.
 type firing struct {
 	rule, exchange string
+	kind           string
 	heard          *heard
 	data           FiredData
 }
@@ -139,7 +140,7 @@ func (s *session) firing(n *faults.Note) *firing {
 	if n == nil || n.Rule == nil {
 		return nil
 	}
-	f := &firing{rule: n.Rule.Name(), heard: s.about(n), data: FiredData{
+	f := &firing{rule: n.Rule.Name(), kind: n.Rule.Kind(), heard: s.about(n), data: FiredData{
 		Fault: n.Rule.Fault(), Direction: n.Dir.String(), Offset: n.Off, Message: n.Pos, Part: n.Part.String(),
 		At: place(n.Part, n.Pos, n.Off, n.Body), Bytes: n.Bytes, End: n.End.String(),
 	}}
@@ -161,6 +162,7 @@ func (s *session) firing(n *faults.Note) *firing {
 }
 
 func (s *session) emitFired(f *firing) {
+	s.r.fired[f.kind].Add(1)
 	s.l.box.journal.emit(Event{Type: "fault.fired", Route: s.r.name, Session: s.id(), Exchange: f.exchange, Rule: f.rule, Data: f.data, heard: f.heard})
 }
 
