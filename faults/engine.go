@@ -177,10 +177,11 @@ type Engine struct {
 	opened   time.Time
 	active   time.Time // when the last byte came, either way
 	protocol Protocol
-	door     *door  // nil: no connect rule was asked, or all let it on
-	proxy    *proxy // nil but for an explicit proxy
-	dialed   bool   // the upstream connection stands
-	closing  bool   // a message said Connection: close: no request should follow
+	door     *door         // nil: no connect rule was asked, or all let it on
+	proxy    *proxy        // nil but for an explicit proxy
+	dialed   bool          // the upstream connection stands
+	closing  bool          // a message said Connection: close: no request should follow
+	due      time.Duration // what Deadline said last, since opened; 0: nothing
 
 	*Scratch
 }
@@ -273,6 +274,7 @@ func (e *Engine) begin(now time.Time) {
 	if now.After(e.now) {
 		e.now = now
 	}
+	e.late()
 	clear(e.actions)
 	e.actions, e.notes = e.actions[:0], e.notes[:0]
 	if e.gather = e.gather[:0]; cap(e.gather) > 64<<10 {
@@ -282,6 +284,22 @@ func (e *Engine) begin(now time.Time) {
 	for d := range e.lanes {
 		e.lanes[d].out.compact()
 		e.lanes[d].releaseDue()
+	}
+}
+
+// late tells the stages that this Step should have been before, if it should.
+func (e *Engine) late() {
+	by := e.now.Sub(e.opened) - e.due
+	if e.due == 0 || by <= 0 {
+		return
+	}
+	e.due = 0
+	for d := range e.lanes {
+		for _, s := range e.lanes[d].chain {
+			if k, ok := s.stage.(Later); ok {
+				k.Late(by)
+			}
+		}
 	}
 }
 
@@ -335,8 +353,14 @@ func (e *Engine) Deadline() time.Time {
 			}
 		}
 	}
+	if e.due = 0; !first.IsZero() {
+		e.due = first.Sub(e.opened)
+	}
 	return first
 }
+
+// Behind says that the session has more to do at once, and is made to wait for it.
+func (e *Engine) Behind() { e.due = max(1, e.now.Sub(e.opened)) }
 
 // Demand is what to do with a direction's source now. Ask again after each Step.
 func (e *Engine) Demand(d wire.Direction) Demand {

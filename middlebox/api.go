@@ -67,7 +67,8 @@ type RuleState struct {
 	Expires *time.Time       `json:"expires,omitempty"` // when its ttl runs out
 	Why     string           `json:"why,omitempty"`
 	ArmedAt int64            `json:"armed_at,omitempty"` // seq of the last arming
-	// NearMiss is the last exchange that all but matched: "GET /apis/x (path)".
+	// NearMiss is the last exchange that all but matched, and by what it missed:
+	// "GET /apis/x (path): path /apis/x is not /api/*".
 	NearMiss string `json:"near_miss,omitempty"`
 }
 
