@@ -182,6 +182,8 @@ type Engine struct {
 	dialed   bool          // the upstream connection stands
 	closing  bool          // a message said Connection: close: no request should follow
 	due      time.Duration // what Deadline said last, since opened; 0: nothing
+	kept     bool          // the client means to keep the connection
+	oddly    Odd           // of all its exchanges
 
 	*Scratch
 }

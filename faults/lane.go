@@ -110,6 +110,9 @@ func (l *lane) headline(s wire.Segment) {
 	if s.Part == wire.HeadEnd && saysClose(h) {
 		l.e.closing = true
 	}
+	if s.Part == wire.HeadEnd {
+		l.e.persists(x, h)
+	}
 	if l.dir == wire.Downstream {
 		l.final = h.Status >= 200 || h.Framing == wire.Tunnel
 		if x != nil && l.final && !x.replied {
@@ -126,7 +129,7 @@ func (l *lane) headline(s wire.Segment) {
 	x.copyHead(h)
 	if s.Part == wire.StartLine {
 		l.e.becomes(HTTP)
-		l.e.odd(x)
+		l.e.oddRequest(x)
 		l.e.tellNow(Note{Kind: NoteExchangeStarted, Exchange: x, Dir: l.dir, Off: s.Off})
 	}
 }
@@ -425,6 +428,7 @@ func (l *lane) turnsOpaque() {
 		}
 	}
 	l.ex = nil
+	l.e.unkeep()
 	l.e.becomes(TCP)
 	if l.e.protocol == HTTP {
 		l.e.tellNow(Note{Kind: NoteOpaque, Dir: l.dir, Off: l.off, Pos: inserted, Body: inserted, Text: reason})

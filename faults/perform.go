@@ -68,7 +68,9 @@ func (l *lane) close(op Op, note *Note) {
 	}
 	l.closed, l.op = true, op
 	l.e.actions = append(l.e.actions, Action{Op: op, Dir: l.dir, Note: note})
-	if l.dir != wire.Downstream && !l.opposite().closed {
+	if l.dir == wire.Downstream {
+		l.e.unkeep()
+	} else if !l.opposite().closed {
 		return
 	}
 	outcome, end := "cut", Fin

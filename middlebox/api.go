@@ -88,6 +88,7 @@ type SessionItem struct {
 	Ended     *Ended           `json:"ended,omitempty"` // how each side ended
 	Cause     string           `json:"cause,omitempty"` // peers, fault, command, drain, dial, limit, panic
 	Rules     []string         `json:"rules,omitempty"` // rules that fired on it
+	Odd       []string         `json:"odd,omitempty"`   // what its client did against the rules of persistence (faults.Odd)
 	Peer      netip.AddrPort   `json:"-"`
 	Idle      *faults.Duration `json:"idle,omitempty"`
 }
@@ -109,8 +110,8 @@ type ExchangeItem struct {
 	Rules    []Fired    `json:"rules,omitempty"`
 	Started  time.Time  `json:"started"`
 	Finished *time.Time `json:"finished,omitempty"`
-	Outcome  string     `json:"outcome"` // open, ok, cut, rst, stalled
-	Odd      []string   `json:"odd,omitempty"`
+	Outcome  string     `json:"outcome"`       // open, ok, cut, rst, stalled
+	Odd      []string   `json:"odd,omitempty"` // what its client did against the rules of persistence (faults.Odd)
 }
 
 // Request is an exchange's request as it was read and passed on.

@@ -67,7 +67,7 @@ func (s *session) record() sessionRecord {
 	if s.eng != nil && !s.crashed {
 		down, up := s.eng.HeldBytes()
 		it.held = Flow{Upstream: int64(up+server.pending()) + int64(client.piped), Downstream: int64(down+client.pending()) + int64(server.piped)}
-		it.protocol = s.eng.Protocol()
+		it.protocol, it.odd = s.eng.Protocol(), s.eng.Odd()
 	}
 	if !s.ended {
 		it.idle = max(s.l.now.Sub(s.last), 0).Round(time.Millisecond)
