@@ -218,7 +218,7 @@ func NewEngine(now time.Time, o Options) *Engine {
 		e.lanes[d].e, e.lanes[d].dir = e, wire.Direction(d)
 	}
 	if o.Protocol != TCP {
-		e.pair = wire.NewPair(func(s wire.Segment) { e.lanes[s.Dir].segment(s) })
+		e.pair = wire.NewPair(func(s wire.Segment) { e.lanes[s.Dir].segment(&s) })
 		e.pair.Share(&e.heads)
 	}
 	if o.Proxying != Forward {

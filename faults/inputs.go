@@ -23,7 +23,7 @@ func (e *Engine) bytes(d wire.Direction, b []byte) {
 // opaque passes bytes that are not looked at as HTTP.
 func (e *Engine) opaque(d wire.Direction, b []byte) {
 	l := &e.lanes[d]
-	l.pass(wire.Segment{Dir: d, Part: wire.Opaque, Data: b, Off: l.off, Pos: inserted, First: l.off == 0})
+	l.pass(&wire.Segment{Dir: d, Part: wire.Opaque, Data: b, Off: l.off, Pos: inserted, First: l.off == 0})
 }
 
 // becomes settles what an auto session is.
@@ -165,7 +165,7 @@ func (e *Engine) dialFailed(err error) {
 	case "502":
 		op = OpFinish
 		if e.protocol != TCP {
-			down.sayBytes(entry{at: e.now, op: OpSend}, wire.Segment{Off: inserted, Data: []byte(badGateway)})
+			down.sayBytes(entry{at: e.now, op: OpSend}, []byte(badGateway), inserted)
 		}
 	}
 	down.finish(term{op: op}, e.now, nil)

@@ -112,6 +112,9 @@ func (o *outbox) pop(now time.Time) (e entry, b []byte, ok bool) {
 // one pointed into buf.
 func (o *outbox) compact() {
 	if o.empty() {
+		if cap(o.entries) == 0 { // nothing ever had to wait
+			return
+		}
 		o.entries, o.head = o.entries[:0], 0
 		o.buf, o.bufHead = o.buf[:0], 0
 		if cap(o.buf) > 64<<10 || cap(o.entries) > 256 {

@@ -258,28 +258,6 @@ func packHead(p *packer, h *wire.Head) {
 	}
 	p.byte(headWhole)
 	p.raw(h.Raw)
-	complete := byte(0)
-	if h.Complete {
-		complete = 1
-	}
-	p.byte(complete)
-	p.num(int64(h.StartStop))
-	p.num(int64(h.StartEnd))
-	p.num(int64(h.Minor))
-	p.num(h.Declared)
-	for _, w := range h.Word {
-		p.num(int64(w[0]))
-		p.num(int64(w[1]))
-	}
-	p.num(int64(len(h.Fields)))
-	at := 0 // each place is kept as its distance from the one before: a byte
-	for i := range h.Fields {
-		f := &h.Fields[i]
-		for _, place := range [...]int{f.Start, f.Colon, f.Value, f.Stop, f.End} {
-			p.num(int64(place - at))
-			at = place
-		}
-	}
 }
 
 func unpackHead(u *unpacker) *wire.Head {
@@ -290,23 +268,13 @@ func unpackHead(u *unpacker) *wire.Head {
 		w := u.strs()
 		return faults.RequestHead(w[0], w[1], w[2])
 	}
-	h := &wire.Head{Request: true, Raw: u.raw(), Length: -1}
-	h.Complete = u.byte() == 1
-	h.StartStop, h.StartEnd, h.Minor, h.Declared = int(u.num()), int(u.num()), int(u.num()), u.num()
-	for i := range h.Word {
-		h.Word[i] = [2]int{int(u.num()), int(u.num())}
-	}
-	if n := u.num(); n > 0 {
-		h.Fields = make([]wire.Line, n)
-	}
-	at := 0
-	place := func() int {
-		at += int(u.num())
-		return at
-	}
-	for i := range h.Fields {
-		h.Fields[i] = wire.Line{Start: place(), Colon: place(), Value: place(), Stop: place(), End: place()}
-	}
+	return readHead(u.raw())
+}
+
+// readHead finds once more where things stand in a head, which need not be kept
+// then: nobody reads most of what is kept.
+func readHead(raw []byte) (h *wire.Head) {
+	wire.NewPair(func(s wire.Segment) { h = s.Head }).Feed(wire.Upstream, raw)
 	return h
 }
 
