@@ -175,15 +175,15 @@ type Engine struct {
 
 	now      time.Time // of this Step; never goes back
 	opened   time.Time
-	active   time.Time // when the last byte came, either way
-	protocol Protocol
+	active   time.Time     // when the last byte came, either way
+	due      time.Duration // what Deadline said last, since opened; 0: nothing
 	door     *door         // nil: no connect rule was asked, or all let it on
 	proxy    *proxy        // nil but for an explicit proxy
-	dialed   bool          // the upstream connection stands
-	closing  bool          // a message said Connection: close: no request should follow
-	due      time.Duration // what Deadline said last, since opened; 0: nothing
-	kept     bool          // the client means to keep the connection
-	oddly    Odd           // of all its exchanges
+	protocol Protocol
+	oddly    Odd  // of all its exchanges
+	dialed   bool // the upstream connection stands
+	closing  bool // a message said Connection: close: no request should follow
+	kept     bool // the client means to keep the connection
 
 	*Scratch
 }
