@@ -24,6 +24,7 @@ type Route struct {
 // Limits bounds what the box may use. Zero means the default named.
 type Limits struct {
 	Sessions            int             `json:"sessions"`               // 20000
+	Excess              string          `json:"excess"`                 // what a connection beyond them gets: rst, or fin
 	HeldBytes           faults.Size     `json:"held_bytes"`             // 1GiB
 	HeldBytesPerSession faults.Size     `json:"held_bytes_per_session"` // 4MiB
 	Linger              faults.Duration `json:"linger"`                 // 30s
