@@ -23,13 +23,13 @@ type Route struct {
 
 // Limits bounds what the box may use. Zero means the default named.
 type Limits struct {
-	Sessions            int             `json:"sessions"`               // 20000
-	Excess              string          `json:"excess"`                 // what a connection beyond them gets: rst, or fin
-	HeldBytes           faults.Size     `json:"held_bytes"`             // 1GiB
-	HeldBytesPerSession faults.Size     `json:"held_bytes_per_session"` // 4MiB
-	Linger              faults.Duration `json:"linger"`                 // 30s
-	Events              int             `json:"events"`                 // 100000 in the ring
-	Exchanges           int             `json:"exchanges"`              // 10000 in the ring
+	Sessions            int             `json:"sessions" min:"1" max:"10000000"`    // 20000
+	Excess              string          `json:"excess"`                             // what a connection beyond them gets
+	HeldBytes           faults.Size     `json:"held_bytes" min:"64KiB"`             // 1GiB
+	HeldBytesPerSession faults.Size     `json:"held_bytes_per_session" min:"64KiB"` // 4MiB
+	Linger              faults.Duration `json:"linger" min:"1ms"`                   // 30s
+	Events              int             `json:"events" min:"1" max:"100000000"`     // 100000 in the ring
+	Exchanges           int             `json:"exchanges" min:"1" max:"100000000"`  // 10000 in the ring
 }
 
 // Flow is a number for each direction.
