@@ -284,7 +284,7 @@ func (b *fakeBox) Match(f middlebox.Filter) (func(middlebox.Event) (bool, string
 			return false, ""
 		}
 		if x, ok := e.Data.(middlebox.ExchangeItem); ok && f.Match.Path != "" && f.Match.Path != x.Request.Target {
-			return false, "path"
+			return false, "(path): no"
 		}
 		return true, ""
 	}, nil

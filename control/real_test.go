@@ -89,7 +89,7 @@ func TestArmActWait(t *testing.T) {
 	}
 	f := middlebox.Filter{Type: "fault.fired", Rule: "truncate"}
 	_, err = c.Wait(ctx, waitFor(0, f, 1))
-	if err == nil || err.Error() != "0 of 1 fault.fired for truncate in what has happened so far; near miss: GET /apis/x (path)" {
+	if err == nil || err.Error() != "0 of 1 fault.fired for truncate in what has happened so far; near miss: GET /apis/x (path): path /apis/x is not /api/*" {
 		t.Errorf("%v", err)
 	}
 

@@ -175,12 +175,15 @@ type Engine struct {
 
 	now      time.Time // of this Step; never goes back
 	opened   time.Time
-	active   time.Time // when the last byte came, either way
+	active   time.Time     // when the last byte came, either way
+	due      time.Duration // what Deadline said last, since opened; 0: nothing
+	door     *door         // nil: no connect rule was asked, or all let it on
+	proxy    *proxy        // nil but for an explicit proxy
 	protocol Protocol
-	door     *door  // nil: no connect rule was asked, or all let it on
-	proxy    *proxy // nil but for an explicit proxy
-	dialed   bool   // the upstream connection stands
-	closing  bool   // a message said Connection: close: no request should follow
+	oddly    Odd  // of all its exchanges
+	dialed   bool // the upstream connection stands
+	closing  bool // a message said Connection: close: no request should follow
+	kept     bool // the client means to keep the connection
 
 	*Scratch
 }
@@ -195,6 +198,10 @@ type Scratch struct {
 	gathered bool   // the last action's Data is in gather
 	known    Facts  // reused
 	heads    wire.Spare
+
+	// Delays counts for how long rules kept back what they delayed: from when it
+	// was read until it went out. It is all that outlives a Step.
+	Delays Histogram
 }
 
 // NewEngine makes the engine of a session whose client was just accepted. The
@@ -211,7 +218,7 @@ func NewEngine(now time.Time, o Options) *Engine {
 		e.lanes[d].e, e.lanes[d].dir = e, wire.Direction(d)
 	}
 	if o.Protocol != TCP {
-		e.pair = wire.NewPair(func(s wire.Segment) { e.lanes[s.Dir].segment(s) })
+		e.pair = wire.NewPair(func(s wire.Segment) { e.lanes[s.Dir].segment(&s) })
 		e.pair.Share(&e.heads)
 	}
 	if o.Proxying != Forward {
@@ -269,6 +276,7 @@ func (e *Engine) begin(now time.Time) {
 	if now.After(e.now) {
 		e.now = now
 	}
+	e.late()
 	clear(e.actions)
 	e.actions, e.notes = e.actions[:0], e.notes[:0]
 	if e.gather = e.gather[:0]; cap(e.gather) > 64<<10 {
@@ -278,6 +286,22 @@ func (e *Engine) begin(now time.Time) {
 	for d := range e.lanes {
 		e.lanes[d].out.compact()
 		e.lanes[d].releaseDue()
+	}
+}
+
+// late tells the stages that this Step should have been before, if it should.
+func (e *Engine) late() {
+	by := e.now.Sub(e.opened) - e.due
+	if e.due == 0 || by <= 0 {
+		return
+	}
+	e.due = 0
+	for d := range e.lanes {
+		for _, s := range e.lanes[d].chain {
+			if k, ok := s.stage.(Later); ok {
+				k.Late(by)
+			}
+		}
 	}
 }
 
@@ -331,8 +355,14 @@ func (e *Engine) Deadline() time.Time {
 			}
 		}
 	}
+	if e.due = 0; !first.IsZero() {
+		e.due = first.Sub(e.opened)
+	}
 	return first
 }
+
+// Behind says that the session has more to do at once, and is made to wait for it.
+func (e *Engine) Behind() { e.due = max(1, e.now.Sub(e.opened)) }
 
 // Demand is what to do with a direction's source now. Ask again after each Step.
 func (e *Engine) Demand(d wire.Direction) Demand {

@@ -28,8 +28,9 @@ type entry struct {
 	ex    *Exchange
 	body  int // how many of the bytes are body of ex
 	note  *Note
-	again *again // said more than once
-	turn  *turn  // of opTurn: what is behind it is for another server
+	again *again        // said more than once
+	turn  *turn         // of opTurn: what is behind it is for another server
+	since time.Duration // when it was read, since the session opened, and 1 ns, if a rule delays it; else 0
 }
 
 // again repeats an entry: it stays the first until it was said the last time.
@@ -111,6 +112,9 @@ func (o *outbox) pop(now time.Time) (e entry, b []byte, ok bool) {
 // one pointed into buf.
 func (o *outbox) compact() {
 	if o.empty() {
+		if cap(o.entries) == 0 { // nothing ever had to wait
+			return
+		}
 		o.entries, o.head = o.entries[:0], 0
 		o.buf, o.bufHead = o.buf[:0], 0
 		if cap(o.buf) > 64<<10 || cap(o.entries) > 256 {

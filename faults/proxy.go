@@ -89,7 +89,8 @@ func (p *proxy) take(l *lane, s wire.Segment) (wire.Segment, bool) {
 	case p.newest() != "":
 		if len(p.line) > 0 { // it is for whom the request before was for
 			p.named = p.newest()
-			l.proceed(p.joined())
+			line := p.joined()
+			l.proceed(&line)
 		}
 		return s, true
 	case turned:
@@ -131,7 +132,7 @@ func (p *proxy) requestLine(l *lane, s wire.Segment) (wire.Segment, bool) {
 		return s, true
 	}
 	l.open()
-	l.headline(s)
+	l.headline(&s)
 	l.off = s.Off + int64(len(s.Data))
 	if why != "" {
 		p.refuse(l, 400, why)
@@ -176,7 +177,7 @@ func (p *proxy) connectHead(l *lane, s wire.Segment, turned bool) {
 		p.refuse(l, 400, "the head of a CONNECT was expected")
 		return
 	case s.Part == wire.HeadEnd && s.Last:
-		l.headline(s)
+		l.headline(&s)
 	}
 	if !s.End {
 		return

@@ -36,7 +36,7 @@ func (w *Writer) Send(s wire.Segment) {
 	if w.ended || len(s.Data) == 0 && !s.Last && !s.End {
 		return
 	}
-	w.slot.lane.deliver(w.slot, s, w.when(), w.binding())
+	w.slot.lane.deliver(w.slot, &s, w.when(), w.binding())
 }
 
 // Insert says bytes that the peer never sent. They must stay valid and
@@ -45,7 +45,7 @@ func (w *Writer) Insert(b []byte) {
 	if w.ended || len(b) == 0 {
 		return
 	}
-	w.slot.lane.deliver(w.slot, wire.Segment{Dir: w.Dir(), Part: wire.Opaque, Data: b, Off: inserted, Pos: inserted}, w.when(), w.binding())
+	w.slot.lane.deliver(w.slot, &wire.Segment{Dir: w.Dir(), Part: wire.Opaque, Data: b, Off: inserted, Pos: inserted}, w.when(), w.binding())
 }
 
 // Replace sends a segment with other bytes in place of its own. Later rules see

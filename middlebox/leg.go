@@ -139,11 +139,13 @@ func (g *leg) mark(n int, number uint64) {
 // write gives b to the kernel and says how much of it was taken.
 func (g *leg) write(b []byte, apart bool) int {
 	l := g.s.l
-	write := l.k.Write
+	var n int
+	var out sys.Outcome
 	if apart {
-		write = l.k.WriteApart
+		n, out = l.k.WriteApart(g.sock, b)
+	} else {
+		n, out = l.k.Write(g.sock, b)
 	}
-	n, out := write(g.sock, b)
 	switch {
 	case out == sys.Reset || out == sys.EOF:
 		g.fail()

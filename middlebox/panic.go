@@ -1,7 +1,6 @@
 package middlebox
 
 import (
-	"fmt"
 	"time"
 
 	"crimp/faults"
@@ -155,7 +154,3 @@ func (b *Box) publishAll(drafts []*draft) (seq int64) {
 }
 
 func errClosed() error { return faults.Errorf(faults.Conflict, "", "the box is closed") }
-
-func limitText(n int) string {
-	return fmt.Sprintf("limits.sessions: there are %d sessions already", n)
-}

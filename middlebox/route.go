@@ -35,6 +35,8 @@ type route struct {
 	// Bytes written to the peers, by direction, and exchanges begun.
 	bytes     [2]atomic.Int64
 	exchanges atomic.Int64
+	refused   atomic.Int64             // connections beyond the limits
+	fired     map[string]*atomic.Int64 // by kind; the map never changes
 }
 
 // settings is a route as it was set, checked.

@@ -100,8 +100,9 @@ func (s *session) rounds() {
 	if at := s.eng.Deadline(); !at.IsZero() && !at.After(l.now) {
 		s.step(faults.Input{Kind: faults.InTick})
 	}
-	for n := 1; ; n++ {
-		more := false
+	more := true
+	for n := 1; more; n++ {
+		more = false
 		for d := range s.leg {
 			s.leg[d].flush()
 		}
@@ -111,15 +112,14 @@ func (s *session) rounds() {
 			}
 		}
 		s.tally() // each round, or a turn could hold a turn's bytes past the bound
-		if !more {
-			break
-		}
-		if n >= l.tune.Rounds || l.spent >= l.tune.TurnBytes {
+		if more && (n >= l.tune.Rounds || l.spent >= l.tune.TurnBytes) {
 			l.enqueue(&s.task)
 			break
 		}
 	}
-	s.settle()
+	if s.settle(); more {
+		s.eng.Behind()
+	}
 }
 
 // relay moves at most one buffer in direction d; it says whether there may be more.

@@ -111,9 +111,17 @@ func (p *player) play(script string) error {
 	return nil
 }
 
-// Before and Leave make the player the census of its session.
+// Before, Leave and Keep make the player the census of its session.
 func (p *player) Before(bool) int { return p.others }
 func (p *player) Leave()          {}
+
+// Keep: the sessions there were before are kept by the same client.
+func (p *player) Keep(on bool) int {
+	if on {
+		return p.others + 1
+	}
+	return p.others
+}
 
 type player struct {
 	others  int  // sessions that were there before
@@ -381,7 +389,7 @@ func (p *player) tell(n *faults.Note) {
 	case faults.NoteExchangeStarted:
 		p.told = append(p.told, fmt.Sprintf("started %d %s %s", x.N, x.Head.Method(), x.Head.Target()))
 	case faults.NoteExchangeFinished:
-		p.told = append(p.told, fmt.Sprintf("finished %d %d, %d of %d, request %v, %s %v %v", x.N, x.Status, x.Sent, x.Declared, x.Said, x.Outcome, x.End, x.Odd))
+		p.told = append(p.told, fmt.Sprintf("finished %d %d, %d of %d, request %v, %s %v %v", x.N, x.Status, x.Sent, x.Declared, x.Said, x.Outcome, x.End, x.Odd.Words()))
 	default:
 		p.told = append(p.told, n.Text)
 	}

@@ -154,7 +154,9 @@ func (h *Head) startLine() {
 func (h *Head) field(from int) {
 	l := Line{Start: from, Colon: from, Value: from, End: len(h.Raw)}
 	line := h.Raw[from:]
-	l.Stop = from + len(bytes.TrimRight(line, " \t\r\n"))
+	for l.Stop = len(h.Raw); l.Stop > from && isSpace(h.Raw[l.Stop-1]); {
+		l.Stop--
+	}
 	// A colon behind a fold is part of the value: names do not span lines.
 	if colon := bytes.IndexByte(line[:bytes.IndexByte(line, '\n')], ':'); colon >= 0 {
 		l.Colon = from + colon

@@ -54,7 +54,7 @@ const Row = memo(
       <td data-label="up" class="num">${bytes(item.bytes?.upstream)}</td>
       <td data-label="down" class="num">${bytes(item.bytes?.downstream)}</td>
       <td data-label="exchanges" class="num">${count(item.exchanges)}</td>
-      <td data-label="outcome"><${Outcome} outcome=${item.outcome} /> ${(item.rules ?? []).length > 0 && html`<span class="by">${item.rules?.join(', ')}</span>`}</td>
+      <td data-label="outcome"><${Outcome} outcome=${item.outcome} /> ${(item.rules ?? []).length > 0 && html`<span class="by">${item.rules?.join(', ')}</span>`}${(item.odd ?? []).map((o) => html`<span class="by odd">${o}</span>`)}</td>
       <td data-label="age" class="num">${age}</td>
       <td class="acts-cell">${item.closed
         ? html`<span class="ended">${endedText(item)}</span>`

@@ -18,7 +18,7 @@
  * @typedef {{upstream: number, downstream: number}} Flow
  * @typedef {{id: string, route: string, client: string, upstream: string, protocol: string, opened: string,
  *   closed?: string, bytes: Flow, held: Flow, exchanges: number, outcome: string,
- *   ended?: {client: string, server: string}, cause?: string, rules?: string[]}} Session
+ *   ended?: {client: string, server: string}, cause?: string, rules?: string[], odd?: string[]}} Session
  * @typedef {{id: string, route: string, session: string, client: string,
  *   request: {method: string, target: string, host?: string, bytes: number, delivered: string},
  *   response: {status: number, declared: number|null, sent: number, end: string},
