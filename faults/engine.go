@@ -195,6 +195,8 @@ type Scratch struct {
 	gathered bool   // the last action's Data is in gather
 	known    Facts  // reused
 	heads    wire.Spare
+	past     []*Exchange // over with the last Step, whose notes point to them
+	spare    []*Exchange // to be used again
 }
 
 // NewEngine makes the engine of a session whose client was just accepted. The
@@ -274,7 +276,7 @@ func (e *Engine) begin(now time.Time) {
 	if e.gather = e.gather[:0]; cap(e.gather) > 64<<10 {
 		e.gather = nil
 	}
-	e.q.recycle(!e.lanes[0].out.empty() || !e.lanes[1].out.empty())
+	e.reuse()
 	for d := range e.lanes {
 		e.lanes[d].out.compact()
 		e.lanes[d].releaseDue()
@@ -290,7 +292,7 @@ func (e *Engine) finish() []Action {
 	for d := range e.lanes {
 		e.lanes[d].hold.own()
 	}
-	e.q.settle()
+	e.settle()
 	e.refilter()
 	if e.pair != nil {
 		e.pair.Rest()
@@ -401,11 +403,16 @@ func (e *Engine) Exchanges(f func(*Exchange)) {
 	}
 }
 
-// Newest is the exchange that started last, over or not; nil before the first.
-// It is valid until the next Step.
+// Newest is the exchange that started last; nil before the first. Of one that is
+// over, its number, the request's head and the status are known. It is valid until
+// the next Step.
 func (e *Engine) Newest() *Exchange {
-	if x := e.q.young; x != nil && x.Head.StartStop > 0 {
-		return x
+	x := e.q.young
+	if h := wire.ReadHead(e.q.head); x == nil && h != nil {
+		x = &Exchange{N: e.q.n, Head: *h, Status: e.q.status, Declared: -1}
 	}
-	return nil
+	if x == nil || x.Head.StartStop == 0 {
+		return nil
+	}
+	return x
 }

@@ -102,7 +102,7 @@ func (l *lane) open() {
 	case l.mute: // a request that is read away is no exchange
 		l.ex = nil
 	default:
-		l.ex = l.e.q.start(l.e.now)
+		l.ex = l.e.q.start(l.e.now, l.e.Scratch)
 	}
 }
 
