@@ -197,6 +197,8 @@ type Scratch struct {
 	heads    wire.Spare
 	past     []*Exchange // over with the last Step, whose notes point to them
 	spare    []*Exchange // to be used again
+	boxes    []*outbox   // to be used again
+	emptied  []*outbox   // of the last Step
 }
 
 // NewEngine makes the engine of a session whose client was just accepted. The
@@ -277,6 +279,7 @@ func (e *Engine) begin(now time.Time) {
 		e.gather = nil
 	}
 	e.reuse()
+	e.refill()
 	for d := range e.lanes {
 		e.lanes[d].out.compact()
 		e.lanes[d].releaseDue()
@@ -290,7 +293,12 @@ func (e *Engine) finish() []Action {
 		e.release()
 	}
 	for d := range e.lanes {
-		e.lanes[d].hold.own()
+		l := &e.lanes[d]
+		l.hold.own()
+		if l.out != nil && l.out.empty() {
+			e.dismiss(l.out)
+			l.out = nil
+		}
 	}
 	e.settle()
 	e.refilter()
@@ -342,7 +350,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	switch {
 	case l.mute:
 		return Demand{Mode: Read}
-	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.held >= e.o.Held:
+	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.holds() >= e.o.Held:
 		return Demand{Mode: Hold}
 	}
 	for _, s := range l.opposite().chain {
@@ -379,7 +387,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 
 // HeldBytes is how many bytes wait in each direction.
 func (e *Engine) HeldBytes() (down, up int) {
-	return e.lanes[wire.Downstream].out.held, e.lanes[wire.Upstream].out.held
+	return e.lanes[wire.Downstream].out.holds(), e.lanes[wire.Upstream].out.holds()
 }
 
 // Owes says that something is still to be said in a direction: bytes, FIN or an
