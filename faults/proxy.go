@@ -219,15 +219,15 @@ func (p *proxy) turnTo(l *lane, t turn, e entry) {
 		p.first = &t
 		return
 	}
-	l.out.put(entry{at: e.at, by: e.by, op: opTurn, turn: &t}, nil)
+	l.put(entry{at: e.at, by: e.by, op: opTurn, turn: &t}, nil)
 }
 
 // newest is the server that what is said next is for, unless it says otherwise;
 // empty if there is none.
 func (p *proxy) newest() string {
-	out := &p.e.lanes[wire.Upstream].out
-	for i := len(out.entries) - 1; i >= out.head; i-- {
-		if t := out.entries[i].turn; t != nil && t.target != "" {
+	out := p.e.lanes[wire.Upstream].out
+	for i := len(out.waiting()) - 1; i >= 0; i-- {
+		if t := out.waiting()[i].turn; t != nil && t.target != "" {
 			return t.target
 		}
 	}

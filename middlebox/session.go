@@ -36,7 +36,7 @@ type session struct {
 	num    uint64
 	peer   netip.AddrPort
 	opened time.Time
-	last   time.Time // a byte was read
+	last   time.Duration // since then, a byte was read
 
 	dialled  bool // there is an upstream connection, or will be none
 	ended    bool // over: it is no longer one of the loop's
@@ -46,7 +46,7 @@ type session struct {
 	cut      bool // a fault ended a side of it
 	draining bool
 
-	stalled   stall   // the newest that a rule made
+	stalled   *stall  // the newest that a rule made
 	target    *string // what a proxy's session dialled; nil: the route's upstream
 	cause     string
 	rules     []string // that fired
@@ -65,7 +65,7 @@ func (s *session) upstream() string {
 
 // open makes a session of an accepted connection.
 func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) {
-	s := &session{l: l, r: r, num: num, conf: r.conf.Load(), plan: r.force.Load().plan, peer: peer, opened: l.now, last: l.now}
+	s := &session{l: l, r: r, num: num, conf: r.conf.Load(), plan: r.force.Load().plan, peer: peer, opened: l.now}
 	s.do = s
 	s.leg[wire.Downstream] = leg{s: s, to: wire.Downstream, sock: sock, up: true, flags: sys.Out}
 	s.leg[wire.Upstream] = leg{s: s, to: wire.Upstream, sock: sys.None}
@@ -162,7 +162,7 @@ func (s *session) relay(d wire.Direction) bool {
 	}
 	b, out := from.input(n)
 	if out == sys.OK {
-		s.last = s.l.now
+		s.last = s.l.now.Sub(s.opened)
 		s.step(faults.Input{Kind: faults.InBytes, Dir: d, Data: b})
 	}
 	return s.took(d, out)
@@ -391,8 +391,10 @@ func (s *session) swap() {
 	}
 	defer s.guard()
 	s.plan = plan
-	if c := plan.Rule(s.stalled.rule); c == nil || !c.Rule.Armed {
-		s.stalled = stall{}
+	if s.stalled != nil {
+		if c := plan.Rule(s.stalled.rule); c == nil || !c.Rule.Armed {
+			s.stalled = nil
+		}
 	}
 	s.step(faults.Input{Kind: faults.InSwap, Plan: plan})
 	s.l.enqueue(&s.task)
