@@ -74,6 +74,7 @@ type Op uint8
 
 const (
 	OpDial   Op = iota // connect to Target (empty: the route's upstream)
+	OpPart             // the upstream connection is over, its server is owed nothing; the client's stays
 	OpSend             // write Data to the leg that Dir flows to
 	OpShut             // FIN to that leg; the other direction goes on
 	OpFinish           // FIN to that leg, its input is read away until its FIN, RST or the linger limit
@@ -313,6 +314,9 @@ func (e *Engine) late() {
 // finish lets out what has become due, and adds the notes.
 func (e *Engine) finish() []Action {
 	e.release()
+	if p := e.proxy; p != nil && p.parting && p.severable(nil) {
+		p.part()
+	}
 	if e.proxy != nil && e.proxy.turn() {
 		e.release()
 	}

@@ -98,7 +98,9 @@ func (l *lane) open() {
 	l.dropMessageSlots()
 	switch {
 	case l.dir == wire.Downstream:
-		l.ex = l.e.q.first()
+		if l.ex = l.e.q.first(); l.e.proxy != nil {
+			l.e.proxy.apart = nil
+		}
 	case l.mute: // a request that is read away is no exchange
 		l.ex = nil
 	default:

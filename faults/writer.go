@@ -298,7 +298,12 @@ func (w *Writer) Opposite() *Writer {
 // the connection closes: it should ask nothing more then.
 func (w *Writer) Told(closes bool) {
 	x := w.slot.lane.ex
-	w.slot.lane.e.closing = closes || x != nil && saysClose(&x.Head)
+	e := w.slot.lane.e
+	if e.closing = closes || x != nil && saysClose(&x.Head); e.closing {
+		e.unkeep()
+	} else if x != nil && !e.kept && asksToKeep(&x.Head) {
+		e.keep(true)
+	}
 }
 
 // Fire asks the rule's gate, once for this occurrence: true means act now. It
