@@ -179,6 +179,7 @@ type Engine struct {
 	protocol Protocol
 	door     *door  // nil: no connect rule was asked, or all let it on
 	proxy    *proxy // nil but for an explicit proxy
+	shelf    *bar   // whole messages of a direction are kept behind it
 	dialed   bool   // the upstream connection stands
 	closing  bool   // a message said Connection: close: no request should follow
 
@@ -283,6 +284,9 @@ func (e *Engine) begin(now time.Time) {
 
 // finish lets out what has become due, and adds the notes.
 func (e *Engine) finish() []Action {
+	for d := range e.lanes {
+		e.lanes[d].settleShelf()
+	}
 	e.release()
 	if e.proxy != nil && e.proxy.turn() {
 		e.release()
@@ -320,7 +324,7 @@ func (e *Engine) Deadline() time.Time {
 	}
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if !l.waits() && !l.halted && l.gag == nil && !l.turnDue() {
+		if !l.waits() && !l.halted && l.gag == nil && !l.turnDue() && !l.barred() {
 			sooner(l.out.next())
 		}
 		sooner(l.hold.due())

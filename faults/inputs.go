@@ -88,7 +88,9 @@ func (e *Engine) eof(d wire.Direction) {
 // before goes on with its delays, then the reset.
 func (e *Engine) reset(d wire.Direction) {
 	l, back := &e.lanes[d], e.lanes[d].opposite()
+	back.unshelve(false)
 	back.out.drop(e.now)
+	e.lanes[wire.Upstream].out.cutAtBar()
 	back.mute, back.halted, back.gag = true, false, nil
 	back.hold = nil
 	if !back.closed {
@@ -199,6 +201,7 @@ func (e *Engine) command(a Act, side Side) {
 // cutOff drops what was not let out and ends the leg now.
 func (l *lane) cutOff(op Op) {
 	l.halted, l.gag = false, nil
+	l.unshelve(false)
 	l.out.drop(l.e.now)
 	l.releaseDue()
 	l.close(op, nil)

@@ -30,6 +30,7 @@ type entry struct {
 	note  *Note
 	again *again // said more than once
 	turn  *turn  // of opTurn: what is behind it is for another server
+	bar   *bar   // of opBar and opMark
 }
 
 // again repeats an entry: it stays the first until it was said the last time.
@@ -52,6 +53,16 @@ func (o *outbox) count() {
 			o.stuck++
 		}
 	}
+}
+
+// owes says that something of an exchange waits.
+func (o *outbox) owes(x *Exchange) bool {
+	for i := o.head; i < len(o.entries); i++ {
+		if o.entries[i].ex == x {
+			return true
+		}
+	}
+	return false
 }
 
 // next is when the first entry may go, zero if there is none or it never may.
@@ -136,6 +147,9 @@ func (o *outbox) free(b *bond, now time.Time) {
 		if e.again != nil && e.again.bond == b { // nothing of the peer's is lost with it
 			o.held -= len(e.ext)
 			e.at, e.by, e.ext, e.again = now, nil, nil, nil
+		}
+		if e.bar != nil && e.bar.slot.bond == b {
+			e.bar.open = true
 		}
 		e.at, e.by = e.by.without(b, e.at, now)
 	}
