@@ -298,6 +298,9 @@ func (l *lane) terminate(from *slot, t term, at time.Time, by *late) {
 // finish ends the receiver's leg after all that was said.
 func (l *lane) finish(t term, at time.Time, by *late) {
 	l.unshelve(false)
+	for _, s := range l.chain {
+		s.untold()
+	}
 	l.queue(entry{at: at, by: by, op: t.op, note: t.note})
 }
 
@@ -387,6 +390,11 @@ func (l *lane) number() {
 func (l *lane) dropMessageSlots() {
 	if s := l.shelf(); s != nil && s.slot.msg {
 		l.unshelve(false)
+	}
+	for _, s := range l.chain {
+		if s.msg {
+			s.untold()
+		}
 	}
 	l.remove(func(s *slot) bool { return s.msg })
 }

@@ -281,7 +281,7 @@ func (k *pipelineStage) end(w *Writer) {
 	switch {
 	case !w.Piped(false):
 		k.miss("nothing was asked behind it", w)
-	case w.FireAs():
+	case w.FireBehind():
 		w.End(k.p.End, OtherClose)
 	default:
 		k.leave(w)

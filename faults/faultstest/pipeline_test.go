@@ -97,7 +97,7 @@ s> HTTP/1.1 204 Three\r\n\r\nHTTP/1.1 204 Four\r\n\r\nHTTP/1.1 204 Five\r\n\r\n
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"missed p nothing was asked behind it", "fired p downstream byte 81, message 19, head_end, body 0, after 83 fin", "finished 5 0, 0 of -1, request whole, cut fin"} {
+	for _, want := range []string{"missed p nothing was asked behind it", "fired p downstream byte 83, message 21, head_end, body 0, after 83 fin", "finished 5 0, 0 of -1, request whole, cut fin"} {
 		if !strings.Contains(strings.Join(told, "\n"), want) {
 			t.Errorf("nobody told %q:\n%s", want, strings.Join(told, "\n"))
 		}
