@@ -131,6 +131,10 @@ func (c *Compiled) Name() string { return c.Rule.Name }
 // Fault is the name of the fault or preset the rule is of.
 func (c *Compiled) Fault() string { return c.Rule.Fault }
 
+// Kind is the name of the kind at work, whatever preset the rule is of; a
+// composite is a kind of its own.
+func (c *Compiled) Kind() string { return c.key.Kind }
+
 // Seed is the box's seed, from which every draw comes.
 func (p *Plan) Seed() uint64 { return p.seed }
 
