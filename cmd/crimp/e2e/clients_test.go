@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
+	"io"
 	"maps"
 	"strings"
 	"testing"
@@ -38,7 +41,7 @@ type row struct {
 	method string
 	upload int           // bytes of the request's body, a few if 0
 	header string        // one field, "Name: value"
-	body   string        // what the origin answers with: chunked, close (its end), open (it never ends); with its length if empty
+	body   string        // what the origin answers with: chunked, close (its end), open (it never ends), half gzip; with its length if empty
 	late   bool          // Content-Length is the last field
 	pause  time.Duration // between the two requests; 10 ms at least
 	reuse  bool          // connections are counted
@@ -95,6 +98,7 @@ var rows = []row{
 	{name: "reset-reply", rule: fault("reset-reply"), want: "E E E E E E E"},
 	// wget sends again only as one of its tries, and here it has one.
 	{name: "stale-reuse, GET", rule: fault("stale-reuse"), warm: true, want: "R E R E E E R"},
+	{name: "stale-reuse, GET, reset", rule: fault("stale-reuse", "end=rst"), warm: true, want: "R E R E E E R"},
 	{name: "stale-reuse, PUT", rule: fault("stale-reuse"), warm: true, method: "PUT", want: "R E E E E E R"},
 	{name: "stale-reuse, POST", rule: fault("stale-reuse"), warm: true, method: "POST", want: "R E E E E E R"},
 	{name: "stale-reuse, POST with a key", rule: fault("stale-reuse"), warm: true, method: "POST", header: "Idempotency-Key: k1", want: "R E R E E E R"},
@@ -110,6 +114,8 @@ var rows = []row{
 	// Promises of persistence.
 	{name: "lying-keep-alive", rule: fault("lying-keep-alive"), warm: true, pause: 300 * time.Millisecond, want: "ok ok ok E ok ok ok"},
 	{name: "keep-alive-timeout-lie", rule: fault("keep-alive-timeout-lie", "close_idle=50ms"), warm: true, pause: 400 * time.Millisecond, want: "ok ok ok E ok ok ok"},
+	// Node alone goes by the hint.
+	{name: "a promise of 1 s, kept for longer", rule: fault("keep_alive", "timeout=1s"), warm: true, pause: 1500 * time.Millisecond, reuse: true, want: "ru ru ru ru cl cl ru"},
 	{name: "say-close-stay-open", rule: fault("say-close-stay-open"), warm: true, reuse: true, want: "cl cl cl cl cl cl cl"},
 	{name: "HTTP/1.0 without keep-alive", rule: fault("start_line", "version=HTTP/1.0"), warm: true, reuse: true, want: "cl ru cl cl cl cl cl"},
 	// wget goes by the length and never by the version.
@@ -131,6 +137,10 @@ var rows = []row{
 	// wget takes it, and looks for the next chunk in what comes after.
 	{name: "no CRLF behind a chunk", rule: fault("chunk", "mode=no_crlf"), body: "chunked", want: "E H E E E E E"},
 	{name: "rechunk", rule: fault("chunk", "mode=rechunk", "value=3"), want: "ok ok ok ok ok ok ok"},
+
+	// Whole by its framing, and a coded body that ends early all the same. Those who
+	// do not decode have no such row.
+	{name: "half of a gzip body", body: "half gzip", want: "- - E - - S S"},
 
 	// Bytes that nobody asked for.
 	{name: "surplus", rule: fault("surplus"), want: "ok ok ok ok E ok ok"},
@@ -296,6 +306,13 @@ func (r row) answer(string) string {
 		return "HTTP/1.1 200 OK\r\nServer: lab\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n" + clientBody + "\r\n0\r\n\r\n"
 	case r.body == "close", r.body == "open":
 		return "HTTP/1.1 200 OK\r\nServer: lab\r\n\r\n" + clientBody
+	case r.body == "half gzip":
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = io.WriteString(w, pattern(4096))
+		_ = w.Close()
+		half := b.String()[:b.Len()/2]
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(half), half)
 	case r.late:
 		return "HTTP/1.1 200 OK\r\nServer: lab\r\nX-Second: abcdefgh\r\nContent-Length: 16\r\n\r\n" + clientBody
 	}
