@@ -112,15 +112,26 @@ const (
 // for ever.
 const patient = 20 * time.Second
 
-// Read gives each byte its time.
+// Read and Write give each byte its time.
 func (v *visitor) Read(b []byte) (int, error) {
-	if wait := patient; v.temper < slams {
-		if v.s.over.Load() {
-			wait = goHome
-		}
-		_ = v.SetReadDeadline(time.Now().Add(wait))
+	if v.temper < slams {
+		_ = v.SetReadDeadline(time.Now().Add(v.s.patience()))
 	}
 	return v.TCPConn.Read(b)
+}
+
+func (v *visitor) Write(b []byte) (int, error) {
+	if v.temper < slams {
+		_ = v.SetWriteDeadline(time.Now().Add(v.s.patience()))
+	}
+	return v.TCPConn.Write(b)
+}
+
+func (s *storm) patience() time.Duration {
+	if s.over.Load() {
+		return goHome
+	}
+	return patient
 }
 
 // client makes session after session.
