@@ -31,11 +31,11 @@ type storm struct {
 	over     atomic.Bool
 	clients  atomic.Int64 // sessions that clients made
 	exact    atomic.Int64 // exchanges and streams that came as they must
-	calls    atomic.Int64
-	visitors sync.Map // the connections of clients
+	visitors sync.Map     // the connections of clients
 
 	mu       sync.Mutex
 	odd      []oddity
+	calls    times
 	sessions map[string][]sessionEnd // by client address
 	seen     int64                   // seq of the last event read
 }
@@ -84,15 +84,17 @@ func TestChaos(t *testing.T) {
 		"--route", "web=127.0.0.1:0,"+web+",http", "--route", "auto=127.0.0.1:0,"+web, "--route", "raw=127.0.0.1:0,"+raw+",tcp")
 	s.catalogue()
 
-	s.run(500*time.Millisecond, clients) // until journal, pools and runtime are warm
+	s.run(500*time.Millisecond, clients, true) // until journal, pools and runtime are warm
+	s.odd = nil
 	s.b.settled(t, usage{goroutines: 1 << 30, descriptors: 1 << 30})
 	before := s.b.usage(t)
 	before.descriptors += 70      // as many pipes as a loop keeps
 	before.memory += events << 10 // the journal is not full yet
-	s.run(span, clients)
+	s.run(span, clients, false)
 	s.b.settled(t, before)
 	s.judge()
-	t.Logf("%d sessions, %d exchanges and streams exact, %d otherwise, %d calls", s.clients.Load(), s.exact.Load(), len(s.odd), s.calls.Load())
+	t.Logf("%d sessions, %d exchanges and streams exact, %d otherwise", s.clients.Load(), s.exact.Load(), len(s.odd))
+	t.Logf("%d calls: median %v, p99 %v, worst %v", len(s.calls), s.calls.median(), s.calls.at(0.99), s.calls.at(1))
 	if s.exact.Load() < s.clients.Load()/4 {
 		t.Errorf("of %d sessions only %d exchanges were exact: nothing is checked any more", s.clients.Load(), s.exact.Load())
 	}
@@ -113,8 +115,9 @@ func (s *storm) catalogue() {
 	}
 }
 
-// run lets it storm for that long, and waits until all peers have gone home.
-func (s *storm) run(span time.Duration, clients int) {
+// run lets it storm for that long, and waits until all peers have gone home, or
+// sends them there.
+func (s *storm) run(span time.Duration, clients int, send bool) {
 	s.over.Store(false)
 	var visiting, operating, watching sync.WaitGroup
 	for i := range clients {
@@ -132,6 +135,10 @@ func (s *storm) run(span time.Duration, clients int) {
 	begun := time.Now()
 	// Who hears nothing any more has lost something: to a fault, or it is an oddity.
 	s.visitors.Range(func(c, _ any) bool { _ = c.(net.Conn).SetDeadline(begun.Add(goHome)); return true })
+	for send && !allHome(&visiting, 20*time.Millisecond) {
+		s.b.must("session.act", params{"act": "rst", "outcome": "open"}, nil)
+		s.b.must("session.act", params{"act": "rst", "outcome": "stalled"}, nil)
+	}
 	visiting.Wait()
 	s.t.Logf("all peers were home %v after the end", time.Since(begun))
 	s.b.must("release", nil, nil)
@@ -145,6 +152,18 @@ func (s *storm) run(span time.Duration, clients int) {
 	close(stop)
 	watching.Wait()
 	s.read()
+}
+
+// allHome says whether a group is through within so long.
+func allHome(group *sync.WaitGroup, most time.Duration) bool {
+	done := make(chan bool)
+	go func() { group.Wait(); close(done) }()
+	select {
+	case <-done:
+		return true
+	case <-time.After(most):
+		return false
+	}
 }
 
 func (s *storm) rand(n uint64) *rand.Rand { return rand.New(rand.NewPCG(s.seed, n)) }
@@ -210,8 +229,12 @@ func rule(r *rand.Rand, fault, name string) params {
 
 // call is one whose refusal is no failure, as long as it is an answer.
 func (s *storm) call(method string, p params) {
-	s.calls.Add(1)
-	if err := s.b.call(method, p, nil); err != nil {
+	begun := time.Now()
+	err := s.b.call(method, p, nil)
+	s.mu.Lock()
+	s.calls = append(s.calls, time.Since(begun))
+	s.mu.Unlock()
+	if err != nil {
 		if e, ok := asRPC(err); !ok || e.Data.Code == "" {
 			s.t.Errorf("%s %v: %v", method, p, err)
 		}
