@@ -32,6 +32,10 @@ const (
 	acceptRetry = 20 * time.Millisecond
 )
 
+// is says whether this is the listener for an address as it may be said: as it
+// was asked for, port 0 included, or as it was bound.
+func (ln *listener) is(at netip.AddrPort) bool { return at == ln.asked || at == ln.addr }
+
 // listen binds, on the first loop.
 func (l *loop) listen(at netip.AddrPort) (*listener, error) {
 	sock, addr, err := l.k.Listen(at)
