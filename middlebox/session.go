@@ -302,7 +302,8 @@ func (s *session) settle() {
 		s.step(faults.Input{Kind: faults.InReset, Dir: wire.Downstream}) // what was meant for the server is told to be lost
 		server.over(server.ended)
 	}
-	if client.gone && server.sock == sys.None && s.dial == nil {
+	owed := s.eng.AtDoor() && s.eng.Owes(wire.Upstream) // a session that waits there is as one whose dial takes long
+	if client.gone && server.sock == sys.None && s.dial == nil && !owed {
 		s.end()
 		return
 	}
