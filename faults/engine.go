@@ -74,6 +74,7 @@ type Op uint8
 
 const (
 	OpDial   Op = iota // connect to Target (empty: the route's upstream)
+	OpPart             // the upstream connection is over, its server is owed nothing; the client's stays
 	OpSend             // write Data to the leg that Dir flows to
 	OpShut             // FIN to that leg; the other direction goes on
 	OpFinish           // FIN to that leg, its input is read away until its FIN, RST or the linger limit
@@ -198,6 +199,10 @@ type Scratch struct {
 	gathered bool   // the last action's Data is in gather
 	known    Facts  // reused
 	heads    wire.Spare
+	past     []*Exchange // over with the last Step, whose notes point to them
+	spare    []*Exchange // to be used again
+	boxes    []*outbox   // to be used again
+	emptied  []*outbox   // of the last Step
 
 	// Delays counts for how long rules kept back what they delayed: from when it
 	// was read until it went out. It is all that outlives a Step.
@@ -282,7 +287,8 @@ func (e *Engine) begin(now time.Time) {
 	if e.gather = e.gather[:0]; cap(e.gather) > 64<<10 {
 		e.gather = nil
 	}
-	e.q.recycle(!e.lanes[0].out.empty() || !e.lanes[1].out.empty())
+	e.reuse()
+	e.refill()
 	for d := range e.lanes {
 		e.lanes[d].out.compact()
 		e.lanes[d].releaseDue()
@@ -308,13 +314,21 @@ func (e *Engine) late() {
 // finish lets out what has become due, and adds the notes.
 func (e *Engine) finish() []Action {
 	e.release()
+	if p := e.proxy; p != nil && p.parting && p.severable(nil) {
+		p.part()
+	}
 	if e.proxy != nil && e.proxy.turn() {
 		e.release()
 	}
 	for d := range e.lanes {
-		e.lanes[d].hold.own()
+		l := &e.lanes[d]
+		l.hold.own()
+		if l.out != nil && l.out.empty() {
+			e.dismiss(l.out)
+			l.out = nil
+		}
 	}
-	e.q.settle()
+	e.settle()
 	e.refilter()
 	if e.pair != nil {
 		e.pair.Rest()
@@ -370,7 +384,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	switch {
 	case l.mute:
 		return Demand{Mode: Read}
-	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.held >= e.o.Held:
+	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.holds() >= e.o.Held:
 		return Demand{Mode: Hold}
 	}
 	for _, s := range l.opposite().chain {
@@ -407,7 +421,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 
 // HeldBytes is how many bytes wait in each direction.
 func (e *Engine) HeldBytes() (down, up int) {
-	return e.lanes[wire.Downstream].out.held, e.lanes[wire.Upstream].out.held
+	return e.lanes[wire.Downstream].out.holds(), e.lanes[wire.Upstream].out.holds()
 }
 
 // Owes says that something is still to be said in a direction: bytes, FIN or an
@@ -431,11 +445,16 @@ func (e *Engine) Exchanges(f func(*Exchange)) {
 	}
 }
 
-// Newest is the exchange that started last, over or not; nil before the first.
-// It is valid until the next Step.
+// Newest is the exchange that started last; nil before the first. Of one that is
+// over, its number, the request's head and the status are known. It is valid until
+// the next Step.
 func (e *Engine) Newest() *Exchange {
-	if x := e.q.young; x != nil && x.Head.StartStop > 0 {
-		return x
+	x := e.q.young
+	if h := wire.ReadHead(e.q.head); x == nil && h != nil {
+		x = &Exchange{N: e.q.n, Head: *h, Status: e.q.status, Declared: -1}
 	}
-	return nil
+	if x == nil || x.Head.StartStop == 0 {
+		return nil
+	}
+	return x
 }

@@ -61,6 +61,9 @@ func (e *Engine) skipped(d wire.Direction, n int64) {
 // eof: the sender's FIN goes the way of its bytes.
 func (e *Engine) eof(d wire.Direction) {
 	l := &e.lanes[d]
+	if e.proxy != nil && d == wire.Downstream && e.proxy.parts() {
+		return
+	}
 	if !l.mute {
 		if e.pair != nil {
 			e.pair.EOF(d)
@@ -89,6 +92,9 @@ func (e *Engine) eof(d wire.Direction) {
 // reset: what was meant for the peer that is gone is dropped, what it said
 // before goes on with its delays, then the reset.
 func (e *Engine) reset(d wire.Direction) {
+	if e.proxy != nil && d == wire.Downstream && e.proxy.parts() {
+		return
+	}
 	l, back := &e.lanes[d], e.lanes[d].opposite()
 	back.out.drop(e.now)
 	back.mute, back.halted, back.gag = true, false, nil

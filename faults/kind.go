@@ -43,6 +43,10 @@ type Opener interface{ Open(w *Writer) }
 // w.Shut, the FIN goes on.
 type Ender interface{ End(w *Writer) }
 
+// Gluer is asked whether, with it at work, a proxy's connection to its client ends
+// with that to the server, whatever else is armed.
+type Gluer interface{ Glues() bool }
+
 // Disarmer is told that its rule is gone: what it keeps back must be sent now.
 type Disarmer interface{ Disarm(w *Writer) }
 

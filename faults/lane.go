@@ -14,8 +14,8 @@ import (
 // chain -> say -> straight to an action, or into the outbox.
 type lane struct {
 	e     *Engine
-	chain []*slot // rules at work, in the order of their plan
-	out   outbox
+	chain []*slot   // rules at work, in the order of their plan
+	out   *outbox   // nil: nothing waits
 	hold  *hold     // nil until a message of this direction had to be decided on
 	ex    *Exchange // of the message in progress; nil outside any, and for answers nobody asked for
 	gag   *bond     // a rule lets nothing out
@@ -98,11 +98,13 @@ func (l *lane) open() {
 	l.dropMessageSlots()
 	switch {
 	case l.dir == wire.Downstream:
-		l.ex = l.e.q.first()
+		if l.ex = l.e.q.first(); l.e.proxy != nil {
+			l.e.proxy.apart = nil
+		}
 	case l.mute: // a request that is read away is no exchange
 		l.ex = nil
 	default:
-		l.ex = l.e.q.start(l.e.now)
+		l.ex = l.e.q.start(l.e.now, l.e.Scratch)
 	}
 }
 
@@ -247,12 +249,12 @@ func (l *lane) sayBytes(e entry, b []byte, off int64) {
 		l.account(e.ex, e.body, len(b))
 	case off < 0:
 		e.ext = b
-		l.out.put(e, nil)
+		l.put(e, nil)
 	default:
 		if e.by != nil {
 			e.since = l.e.now.Sub(l.e.opened) + 1
 		}
-		l.out.put(e, b)
+		l.put(e, b)
 	}
 }
 
@@ -273,14 +275,14 @@ func (l *lane) queue(e entry) {
 		l.perform(e, nil)
 		return
 	}
-	l.out.put(e, nil)
+	l.put(e, nil)
 }
 
 // note tells the journal something when the bytes said before it are out.
 func (l *lane) note(n Note, at time.Time, by *late) {
 	if e := (entry{at: at, by: by, op: OpNote}); !l.passes(e.at) {
 		e.note = &n
-		l.out.put(e, nil)
+		l.put(e, nil)
 		return
 	}
 	l.e.tellNow(n)

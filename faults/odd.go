@@ -79,15 +79,20 @@ func (e *Engine) persists(x *Exchange, h *wire.Head) {
 	case e.closing || h.Framing == wire.Tunnel:
 		kept = false
 	case h.Request:
-		kept = h.Minor > 0 || lists(h, "Connection", "keep-alive") || lists(h, "Proxy-Connection", "keep-alive")
+		kept = asksToKeep(h)
 	case h.Status >= 200:
-		kept = kept && h.Framing != wire.UntilClose && (h.Minor > 0 || lists(h, "Connection", "keep-alive") || lists(h, "Proxy-Connection", "keep-alive"))
+		kept = kept && h.Framing != wire.UntilClose && asksToKeep(h)
 	}
 	if kept != e.kept || kept && h.Request && e.oddly&Crowding != 0 {
 		if e.keep(kept) > mostKept && h.Request {
 			e.odd(x, Crowding)
 		}
 	}
+}
+
+// asksToKeep says that a head means the connection to persist.
+func asksToKeep(h *wire.Head) bool {
+	return h.Minor > 0 && !saysClose(h) || lists(h, "Connection", "keep-alive") || lists(h, "Proxy-Connection", "keep-alive")
 }
 
 // keep counts the session among those that its client keeps, or no more, and

@@ -79,17 +79,17 @@ func (w *Writer) Repeat(b []byte, n int64, every time.Duration) {
 		return
 	}
 	e := entry{at: w.when(), by: w.binding(), op: OpSend, ext: b, again: &again{left: n, every: every, bond: w.slot.bond}}
-	w.slot.lane.out.put(e, nil)
+	w.slot.lane.put(e, nil)
 }
 
 // Behind is when what was said before on this direction has left, zero if that is
 // over, or no matter of time because of a stall.
 func (w *Writer) Behind() (last time.Time) {
-	out := &w.slot.lane.out
-	if out.stalled() {
+	out := w.slot.lane.out
+	if out.empty() || out.stalled() {
 		return last
 	}
-	for _, e := range out.entries[out.head:] {
+	for _, e := range out.waiting() {
 		if e.at.After(last) {
 			last = e.at
 		}
@@ -298,7 +298,12 @@ func (w *Writer) Opposite() *Writer {
 // the connection closes: it should ask nothing more then.
 func (w *Writer) Told(closes bool) {
 	x := w.slot.lane.ex
-	w.slot.lane.e.closing = closes || x != nil && saysClose(&x.Head)
+	e := w.slot.lane.e
+	if e.closing = closes || x != nil && saysClose(&x.Head); e.closing {
+		e.unkeep()
+	} else if x != nil && !e.kept && asksToKeep(&x.Head) {
+		e.keep(true)
+	}
 }
 
 // Fire asks the rule's gate, once for this occurrence: true means act now. It

@@ -58,7 +58,7 @@ type loop struct {
 	buf       []byte // the one read buffer; what is read is written from it at once
 	scratch   faults.Scratch
 	record    []byte // what was last packed for the journal
-	spare     [][]byte
+	spare     []*backlog
 	sessions  []*session
 	listeners []*listener // the first loop's
 	starved   []*session  // unread because the box holds too much
@@ -234,19 +234,20 @@ func (l *loop) owner(s sys.Socket) owner {
 	return l.owners[s]
 }
 
-// block lends a buffer for bytes that have to wait; giveBack takes it again.
-func (l *loop) block() []byte {
+// block lends memory for bytes that have to wait; giveBack takes it again.
+func (l *loop) block() *backlog {
 	if n := len(l.spare); n > 0 {
 		b := l.spare[n-1]
 		l.spare = l.spare[:n-1]
 		return b
 	}
-	return make([]byte, 0, l.tune.Buffer)
+	return &backlog{bytes: make([]byte, 0, l.tune.Buffer)}
 }
 
-func (l *loop) giveBack(b []byte) {
-	if len(l.spare) < 64 && cap(b) <= 4*l.tune.Buffer {
-		l.spare = append(l.spare, b[:0])
+func (l *loop) giveBack(b *backlog) {
+	if len(l.spare) < 64 && cap(b.bytes) <= 4*l.tune.Buffer {
+		*b = backlog{bytes: b.bytes[:0]}
+		l.spare = append(l.spare, b)
 	}
 }
 

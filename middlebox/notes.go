@@ -70,7 +70,7 @@ func (s *session) record() sessionRecord {
 		it.protocol, it.odd = s.eng.Protocol(), s.eng.Odd()
 	}
 	if !s.ended {
-		it.idle = max(s.l.now.Sub(s.last), 0).Round(time.Millisecond)
+		it.idle = max(s.l.now.Sub(s.opened)-s.last, 0).Round(time.Millisecond)
 		return it
 	}
 	it.ended = Ended{Client: client.ended, Server: server.ended}
@@ -100,7 +100,7 @@ type stall struct {
 // isStalled says whether a direction stands still since a rule or an operator
 // stopped it; once bytes follow, it no longer does.
 func (s *session) isStalled() bool {
-	return s.halted || s.stalled.rule != "" && s.leg[s.stalled.dir].outgone() <= s.stalled.said
+	return s.halted || s.stalled != nil && s.leg[s.stalled.dir].outgone() <= s.stalled.said
 }
 
 // note turns one of the engine's notes into its event.
@@ -150,7 +150,7 @@ func (s *session) firing(n *faults.Note) *firing {
 	if n.End != faults.NoEnding {
 		s.blame("fault")
 		if n.End == faults.StallEnd {
-			s.stalled = stall{rule: f.rule, dir: n.Dir, said: s.leg[n.Dir].outgone()}
+			s.stalled = &stall{rule: f.rule, dir: n.Dir, said: s.leg[n.Dir].outgone()}
 		} else {
 			s.cut = true
 		}

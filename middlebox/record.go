@@ -268,14 +268,7 @@ func unpackHead(u *unpacker) *wire.Head {
 		w := u.strs()
 		return faults.RequestHead(w[0], w[1], w[2])
 	}
-	return readHead(u.raw())
-}
-
-// readHead finds once more where things stand in a head, which need not be kept
-// then: nobody reads most of what is kept.
-func readHead(raw []byte) (h *wire.Head) {
-	wire.NewPair(func(s wire.Segment) { h = s.Head }).Feed(wire.Upstream, raw)
-	return h
+	return wire.ReadHead(u.raw())
 }
 
 // event makes of a record what people see.

@@ -42,3 +42,26 @@ disarm smart hop_by_hop
 arm smart hop_by_hop mode=correct
 part 'The proxy in front correct: what a client of HTTP/1.0 says of persistence is not passed on'
 ask "$smart" "$keep" "$none"
+
+disarm px dumb-proxy
+part 'Correct in front, blind behind, and a client of HTTP/1.1: each hop says its own, and all keep their connection'
+later() {
+	code=0
+	curl -sS -m 2 -x "http://$1" -H "$keep" -w 'curl: %{http_code}, new connections: %{num_connects}, exit %{exitcode}\n' \
+		"http://$origin/1" "http://$origin/2" 2>/dev/null || code=$?
+}
+later "$smart"
+
+arm px dumb-proxy
+part 'A dumb one behind: what the correct one says for itself is passed on blindly, so it hangs'
+later "$smart"
+disarm px dumb-proxy
+
+disarm smart hop_by_hop
+arm px keep_alive say=close close_after=1
+part 'The last one says close and closes behind each answer, the one in front is blind: the client is told'
+later "$smart"
+
+arm smart hop_by_hop mode=correct
+part 'The one in front correct: the client keeps its connection, the next request is dialled for anew'
+later "$smart"

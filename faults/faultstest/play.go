@@ -304,7 +304,7 @@ func (p *player) take(d wire.Direction, n int) {
 }
 
 func (p *player) expect(d wire.Direction, text string) error {
-	if text == "FIN" || text == "RST" || text == "CLOSE" || text == "ABORT" || strings.HasPrefix(text, "DIAL") {
+	if text == "FIN" || text == "RST" || text == "CLOSE" || text == "ABORT" || text == "PART" || strings.HasPrefix(text, "DIAL") {
 		if len(p.out[d]) > 0 || len(p.ends[d]) == 0 || p.ends[d][0] != text {
 			return fmt.Errorf("got %q %v", p.out[d], p.ends[d])
 		}
@@ -350,6 +350,9 @@ func (p *player) act(in faults.Input) {
 		case faults.OpSend:
 			p.out[a.Dir] = append(p.out[a.Dir], a.Data...)
 			p.log = append(p.log, fmt.Sprintf("%v send %v %q", p.now.Format("05.000"), a.Dir, a.Data))
+		case faults.OpPart:
+			p.ended(wire.Upstream, "PART")
+			p.in[wire.Downstream] = unread{}
 		case faults.OpDial:
 			if p.dials = !p.proxy; p.proxy { // a play of a proxy says when it is connected
 				p.ended(wire.Upstream, strings.TrimSpace("DIAL "+a.Target))

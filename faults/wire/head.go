@@ -70,6 +70,14 @@ type Head struct {
 	Declared int64
 }
 
+// ReadHead finds once more where things stand in a request's head that was kept
+// raw, or in the beginning of one; nil if it is none. So who keeps many heads need
+// not keep their places.
+func ReadHead(raw []byte) (h *Head) {
+	NewPair(func(s Segment) { h = s.Head }).Feed(Upstream, raw)
+	return h
+}
+
 // MaxHead is the largest head, in bytes, whose raw bytes are kept; a longer one
 // turns its direction Opaque. nginx and Apache refuse heads of 32 KiB and more.
 const MaxHead = 256 << 10
