@@ -180,6 +180,7 @@ type Engine struct {
 	due      time.Duration // what Deadline said last, since opened; 0: nothing
 	door     *door         // nil: no connect rule was asked, or all let it on
 	proxy    *proxy        // nil but for an explicit proxy
+	shelf    *bar          // whole messages of a direction are kept behind it
 	protocol Protocol
 	oddly    Odd  // of all its exchanges
 	dialed   bool // the upstream connection stands
@@ -313,6 +314,9 @@ func (e *Engine) late() {
 
 // finish lets out what has become due, and adds the notes.
 func (e *Engine) finish() []Action {
+	for d := range e.lanes {
+		e.lanes[d].settleShelf()
+	}
 	e.release()
 	if p := e.proxy; p != nil && p.parting && p.severable(nil) {
 		p.part()
@@ -358,7 +362,7 @@ func (e *Engine) Deadline() time.Time {
 	}
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if !l.waits() && !l.halted && l.gag == nil && !l.turnDue() {
+		if !l.waits() && !l.halted && l.gag == nil && !l.turnDue() && !l.barred() {
 			sooner(l.out.next())
 		}
 		sooner(l.hold.due())

@@ -96,7 +96,9 @@ func (e *Engine) reset(d wire.Direction) {
 		return
 	}
 	l, back := &e.lanes[d], e.lanes[d].opposite()
+	back.unshelve(false)
 	back.out.drop(e.now)
+	e.lanes[wire.Upstream].out.cutAtBar()
 	back.mute, back.halted, back.gag = true, false, nil
 	back.hold = nil
 	if d == wire.Upstream {
@@ -210,6 +212,7 @@ func (e *Engine) command(a Act, side Side) {
 // cutOff drops what was not let out and ends the leg now.
 func (l *lane) cutOff(op Op) {
 	l.halted, l.gag = false, nil
+	l.unshelve(false)
 	l.out.drop(l.e.now)
 	l.releaseDue()
 	l.close(op, nil)

@@ -292,6 +292,9 @@ func (l *lane) note(n Note, at time.Time, by *late) {
 // to now.
 func (l *lane) free(b *bond) {
 	l.out.free(b, l.e.now)
+	if s := l.shelf(); s != nil && s.open {
+		l.e.shelf = nil
+	}
 	for _, s := range l.chain {
 		if s.bond == b {
 			s.w.cursor = time.Time{}
@@ -321,6 +324,10 @@ func (l *lane) terminate(from *slot, t term, at time.Time, by *late) {
 
 // finish ends the receiver's leg after all that was said.
 func (l *lane) finish(t term, at time.Time, by *late) {
+	l.unshelve(false)
+	for _, s := range l.chain {
+		s.untold()
+	}
 	l.queue(entry{at: at, by: by, op: t.op, note: t.note})
 }
 
@@ -407,7 +414,17 @@ func (l *lane) number() {
 	}
 }
 
-func (l *lane) dropMessageSlots() { l.remove(func(s *slot) bool { return s.msg }) }
+func (l *lane) dropMessageSlots() {
+	if s := l.shelf(); s != nil && s.slot.msg {
+		l.unshelve(false)
+	}
+	for _, s := range l.chain {
+		if s.msg {
+			s.untold()
+		}
+	}
+	l.remove(func(s *slot) bool { return s.msg })
+}
 
 // newSlot puts a part to work on this direction, for the message in progress if msg.
 func (l *lane) newSlot(p *part, msg bool) *slot {
@@ -435,6 +452,7 @@ func (l *lane) turnsOpaque() {
 	}
 	l.told = true
 	l.release(true)
+	l.unshelve(false)
 	l.missed()
 	for i := 0; i < len(l.chain); i++ { // what they keep back goes on
 		if s := l.chain[i]; s.msg {

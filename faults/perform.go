@@ -7,7 +7,7 @@ const opWhole Op = 100
 
 // releaseDue lets out what is due.
 func (l *lane) releaseDue() {
-	for !l.out.empty() && !l.waits() && !l.halted && l.gag == nil && !l.turnDue() {
+	for !l.out.empty() && !l.waits() && !l.halted && l.gag == nil && !l.turnDue() && !l.barred() {
 		e, b, ok := l.out.pop(l.e.now)
 		if !ok {
 			return
@@ -31,6 +31,7 @@ func (l *lane) perform(e entry, b []byte) {
 		l.e.tellNow(*e.note)
 	case opWhole:
 		l.whole(e.ex)
+	case opBar, opMark:
 	default:
 		l.close(e.op, e.note)
 	}
@@ -70,18 +71,21 @@ func (l *lane) close(op Op, note *Note) {
 	l.e.actions = append(l.e.actions, Action{Op: op, Dir: l.dir, Note: note})
 	if l.dir == wire.Downstream {
 		l.e.unkeep()
-	} else if !l.opposite().closed {
+	}
+	down, up := &l.e.lanes[wire.Downstream], &l.e.lanes[wire.Upstream]
+	if !down.closed {
 		return
 	}
+	up.out.cutAtBar()
 	outcome, end := "cut", Fin
-	switch op {
+	switch down.op {
 	case OpClose, OpDesert:
 		end = Close
 	case OpReset, OpAbort:
 		outcome, end = "rst", Rst
 	}
 	for _, x := range l.e.q.open {
-		if !x.done {
+		if !x.done && (up.closed || !up.out.owes(x)) { // how much is delivered is not known before
 			if x.Outcome == "stalled" {
 				l.e.over(x, x.Outcome, end)
 			} else {
