@@ -137,7 +137,7 @@ func (w *waiting) look(e middlebox.Event) bool {
 	if ok {
 		w.found = append(w.found, e)
 	} else if near != "" {
-		w.addNear(describe(e) + " (" + near + ")")
+		w.addNear(describe(e) + " " + near)
 	}
 	return len(w.found) == w.count
 }
@@ -153,7 +153,7 @@ func (w *waiting) addNear(text string) {
 }
 
 // report says how far a wait got and what nearly matched:
-// "1 of 3 fault.fired for truncate in 5s; near miss: GET /apis/x (path)".
+// "1 of 3 fault.fired for truncate in 5s; near miss: GET /apis/x (path): path /apis/x is not /api/*".
 func (w *waiting) report(s *Server, why string) string {
 	what := w.filter.Type
 	switch {
@@ -171,11 +171,12 @@ func (w *waiting) report(s *Server, why string) string {
 	text += " " + why
 	state := w.ofRule(s)
 	if len(w.near) > 0 {
-		text += "; near miss: " + strings.Join(w.near, ", ")
+		text += "; near miss: " + strings.Join(w.near, "; ")
 	}
 	if state != "" {
 		text += "; " + state
 	}
+	text += w.ofRoute(s)
 	if w.lost > 0 {
 		text += fmt.Sprintf("; %d older events were no longer in the journal", w.lost)
 	}
@@ -207,6 +208,21 @@ func (w *waiting) ofRule(s *Server) string {
 		}
 	}
 	return strings.Join(states, ", ")
+}
+
+// ofRoute says that there is no such route: one that was misspelt is waited for in vain.
+func (w *waiting) ofRoute(s *Server) string {
+	if w.filter.Route == "" {
+		return ""
+	}
+	var names []string
+	for _, r := range s.box.State().Routes {
+		if r.Name == w.filter.Route {
+			return ""
+		}
+		names = append(names, r.Name)
+	}
+	return fmt.Sprintf("; there is no route %q%s", w.filter.Route, faults.Hint(w.filter.Route, names))
 }
 
 // misses lists counters by key: "path 3, status 1".

@@ -176,14 +176,16 @@ type Engine struct {
 
 	now      time.Time // of this Step; never goes back
 	opened   time.Time
-	active   time.Time // when the last byte came, either way
+	active   time.Time     // when the last byte came, either way
+	due      time.Duration // what Deadline said last, since opened; 0: nothing
+	door     *door         // nil: no connect rule was asked, or all let it on
+	proxy    *proxy        // nil but for an explicit proxy
+	shelf    *bar          // whole messages of a direction are kept behind it
 	protocol Protocol
-	door     *door  // nil: no connect rule was asked, or all let it on
-	proxy    *proxy // nil but for an explicit proxy
-	dialed   bool   // the upstream connection stands
-	closing  bool   // a message said Connection: close: no request should follow
-	kept     bool   // the client means to keep the connection
-	oddly    Odd    // of all its exchanges
+	oddly    Odd  // of all its exchanges
+	dialed   bool // the upstream connection stands
+	closing  bool // a message said Connection: close: no request should follow
+	kept     bool // the client means to keep the connection
 
 	*Scratch
 }
@@ -198,6 +200,14 @@ type Scratch struct {
 	gathered bool   // the last action's Data is in gather
 	known    Facts  // reused
 	heads    wire.Spare
+	past     []*Exchange // over with the last Step, whose notes point to them
+	spare    []*Exchange // to be used again
+	boxes    []*outbox   // to be used again
+	emptied  []*outbox   // of the last Step
+
+	// Delays counts for how long rules kept back what they delayed: from when it
+	// was read until it went out. It is all that outlives a Step.
+	Delays Histogram
 }
 
 // NewEngine makes the engine of a session whose client was just accepted. The
@@ -214,7 +224,7 @@ func NewEngine(now time.Time, o Options) *Engine {
 		e.lanes[d].e, e.lanes[d].dir = e, wire.Direction(d)
 	}
 	if o.Protocol != TCP {
-		e.pair = wire.NewPair(func(s wire.Segment) { e.lanes[s.Dir].segment(s) })
+		e.pair = wire.NewPair(func(s wire.Segment) { e.lanes[s.Dir].segment(&s) })
 		e.pair.Share(&e.heads)
 	}
 	if o.Proxying != Forward {
@@ -272,20 +282,41 @@ func (e *Engine) begin(now time.Time) {
 	if now.After(e.now) {
 		e.now = now
 	}
+	e.late()
 	clear(e.actions)
 	e.actions, e.notes = e.actions[:0], e.notes[:0]
 	if e.gather = e.gather[:0]; cap(e.gather) > 64<<10 {
 		e.gather = nil
 	}
-	e.q.recycle(!e.lanes[0].out.empty() || !e.lanes[1].out.empty())
+	e.reuse()
+	e.refill()
 	for d := range e.lanes {
 		e.lanes[d].out.compact()
 		e.lanes[d].releaseDue()
 	}
 }
 
+// late tells the stages that this Step should have been before, if it should.
+func (e *Engine) late() {
+	by := e.now.Sub(e.opened) - e.due
+	if e.due == 0 || by <= 0 {
+		return
+	}
+	e.due = 0
+	for d := range e.lanes {
+		for _, s := range e.lanes[d].chain {
+			if k, ok := s.stage.(Later); ok {
+				k.Late(by)
+			}
+		}
+	}
+}
+
 // finish lets out what has become due, and adds the notes.
 func (e *Engine) finish() []Action {
+	for d := range e.lanes {
+		e.lanes[d].settleShelf()
+	}
 	e.release()
 	if p := e.proxy; p != nil && len(p.line) > 0 && p.newest() != "" {
 		if _, turned := e.pair.Opaque(wire.Upstream); turned { // by an answer that makes a tunnel
@@ -299,9 +330,14 @@ func (e *Engine) finish() []Action {
 		e.release()
 	}
 	for d := range e.lanes {
-		e.lanes[d].hold.own()
+		l := &e.lanes[d]
+		l.hold.own()
+		if l.out != nil && l.out.empty() {
+			e.dismiss(l.out)
+			l.out = nil
+		}
 	}
-	e.q.settle()
+	e.settle()
 	e.refilter()
 	if e.pair != nil {
 		e.pair.Rest()
@@ -331,7 +367,7 @@ func (e *Engine) Deadline() time.Time {
 	}
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if !l.waits() && !l.halted && l.gag == nil && !l.turnDue() {
+		if !l.waits() && !l.halted && l.gag == nil && !l.turnDue() && !l.barred() {
 			sooner(l.out.next())
 		}
 		sooner(l.hold.due())
@@ -342,8 +378,14 @@ func (e *Engine) Deadline() time.Time {
 			}
 		}
 	}
+	if e.due = 0; !first.IsZero() {
+		e.due = first.Sub(e.opened)
+	}
 	return first
 }
+
+// Behind says that the session has more to do at once, and is made to wait for it.
+func (e *Engine) Behind() { e.due = max(1, e.now.Sub(e.opened)) }
 
 // Demand is what to do with a direction's source now. Ask again after each Step.
 func (e *Engine) Demand(d wire.Direction) Demand {
@@ -351,7 +393,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	switch {
 	case l.mute:
 		return Demand{Mode: Read}
-	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.held >= e.o.Held && !e.unled(d):
+	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.holds() >= e.o.Held && !e.unled(d):
 		return Demand{Mode: Hold}
 	}
 	for _, s := range l.opposite().chain {
@@ -394,7 +436,7 @@ func (e *Engine) unled(d wire.Direction) bool {
 
 // HeldBytes is how many bytes wait in each direction.
 func (e *Engine) HeldBytes() (down, up int) {
-	return e.lanes[wire.Downstream].out.held, e.lanes[wire.Upstream].out.held
+	return e.lanes[wire.Downstream].out.holds(), e.lanes[wire.Upstream].out.holds()
 }
 
 // Owes says that something is still to be said in a direction: bytes, FIN or an
@@ -418,11 +460,16 @@ func (e *Engine) Exchanges(f func(*Exchange)) {
 	}
 }
 
-// Newest is the exchange that started last, over or not; nil before the first.
-// It is valid until the next Step.
+// Newest is the exchange that started last; nil before the first. Of one that is
+// over, its number, the request's head and the status are known. It is valid until
+// the next Step.
 func (e *Engine) Newest() *Exchange {
-	if x := e.q.young; x != nil && x.Head.StartStop > 0 {
-		return x
+	x := e.q.young
+	if h := wire.ReadHead(e.q.head); x == nil && h != nil {
+		x = &Exchange{N: e.q.n, Head: *h, Status: e.q.status, Declared: -1}
 	}
-	return nil
+	if x == nil || x.Head.StartStop == 0 {
+		return nil
+	}
+	return x
 }

@@ -13,7 +13,7 @@ import (
 // Definitive Guide" section 4.5.5 does; `proxy_connection` is then what becomes of
 // that field in requests: `translate` makes Connection of it, the trick by which
 // one smart proxy works and two with a blind one between them hang (4.5.6).
-// `echo` is the answer that only a broken origin gives (client-behaviour.md, 16):
+// `echo` is the answer that only a broken origin gives (hpagent#1):
 // HTTP/1.0 with `Proxy-Connection: keep-alive` in place of Connection, on which
 // http.client, requests, Node, undici and Chromium persist. A chunked answer
 // misses it: HTTP/1.0 has no chunks.
@@ -193,9 +193,6 @@ func (c *correctHop) begin(s wire.Segment, w *Writer) {
 		w.Miss("it is no message whose framing can be said anew")
 		return
 	}
-	if c.on = w.Fire(); !c.on {
-		return
-	}
 	x := w.Exchange()
 	old := receiver10(s, x)
 	if h.Request {
@@ -204,6 +201,9 @@ func (c *correctHop) begin(s wire.Segment, w *Writer) {
 	} else {
 		c.over = h.Minor == 0 || saysClose(h)
 		c.close = old || x != nil && (saysClose(&x.Head) || lists(&x.Head, "Proxy-Connection", "close")) || c.over && !w.Parts()
+	}
+	if c.on = c.fire(w); !c.on {
+		return
 	}
 	if h.Framing != wire.ByChunks {
 		return
@@ -286,10 +286,19 @@ func (c *correctHop) body(s wire.Segment, w *Writer) {
 	switch {
 	case !s.End || s.Head.Request || s.Head.Framing == wire.UntilClose:
 	case c.close || c.over && !w.Parts():
+		w.FireBehind()
 		w.End(Fin, OtherClose)
 	default:
 		w.Part(c.over)
 	}
+}
+
+// fire asks the gate. Where the connection is to end, that is told with it.
+func (c *correctHop) fire(w *Writer) bool {
+	if c.close {
+		return w.FireAs()
+	}
+	return w.Fire()
 }
 
 // ofHop says that a field is meant for one hop alone.

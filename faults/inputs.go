@@ -23,7 +23,7 @@ func (e *Engine) bytes(d wire.Direction, b []byte) {
 // opaque passes bytes that are not looked at as HTTP.
 func (e *Engine) opaque(d wire.Direction, b []byte) {
 	l := &e.lanes[d]
-	l.pass(wire.Segment{Dir: d, Part: wire.Opaque, Data: b, Off: l.off, Pos: inserted, First: l.off == 0})
+	l.pass(&wire.Segment{Dir: d, Part: wire.Opaque, Data: b, Off: l.off, Pos: inserted, First: l.off == 0})
 }
 
 // becomes settles what an auto session is.
@@ -99,7 +99,9 @@ func (e *Engine) reset(d wire.Direction) {
 		return
 	}
 	l, back := &e.lanes[d], e.lanes[d].opposite()
+	back.unshelve(false)
 	back.out.drop(e.now)
+	e.lanes[wire.Upstream].out.cutAtBar()
 	back.mute, back.halted, back.gag = true, false, nil
 	back.hold = nil
 	if d == wire.Upstream {
@@ -174,7 +176,7 @@ func (e *Engine) dialFailed(err error) {
 	case "502":
 		op = OpFinish
 		if e.protocol != TCP {
-			down.sayBytes(entry{at: e.now, op: OpSend}, wire.Segment{Off: inserted, Data: []byte(badGateway)})
+			down.sayBytes(entry{at: e.now, op: OpSend}, []byte(badGateway), inserted)
 		}
 	}
 	down.finish(term{op: op}, e.now, nil)
@@ -216,6 +218,7 @@ func (e *Engine) command(a Act, side Side) {
 // cutOff drops what was not let out and ends the leg now.
 func (l *lane) cutOff(op Op) {
 	l.halted, l.gag = false, nil
+	l.unshelve(false)
 	l.out.drop(l.e.now)
 	l.releaseDue()
 	l.close(op, nil)

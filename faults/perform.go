@@ -7,7 +7,7 @@ const opWhole Op = 100
 
 // releaseDue lets out what is due.
 func (l *lane) releaseDue() {
-	for !l.waits() && !l.halted && l.gag == nil && !l.turnDue() {
+	for !l.out.empty() && !l.waits() && !l.halted && l.gag == nil && !l.turnDue() && !l.barred() {
 		e, b, ok := l.out.pop(l.e.now)
 		if !ok {
 			return
@@ -20,27 +20,31 @@ func (l *lane) releaseDue() {
 func (l *lane) perform(e entry, b []byte) {
 	switch e.op {
 	case OpSend:
+		if e.since > 0 {
+			l.e.Delays.Add(l.e.now.Sub(l.e.opened) + 1 - e.since)
+		}
 		if len(b) > 0 { // what was to be repeated may be no more
 			l.e.send(l.dir, b, e.lone)
 		}
-		l.account(e, len(b))
+		l.account(e.ex, e.body, len(b))
 	case OpNote:
 		l.e.tellNow(*e.note)
 	case opWhole:
 		l.whole(e.ex)
+	case opBar, opMark:
 	default:
 		l.close(e.op, e.note)
 	}
 }
 
-// account counts, in the exchange, bytes that went out.
-func (l *lane) account(e entry, n int) {
+// account counts, in exchange x, n bytes that went out, some of them body.
+func (l *lane) account(x *Exchange, body, n int) {
 	switch {
-	case e.ex == nil || n == 0:
+	case x == nil || n == 0:
 	case l.dir == wire.Downstream:
-		e.ex.Sent += int64(e.body)
-	case e.ex.Said == None:
-		e.ex.Said = Some
+		x.Sent += int64(body)
+	case x.Said == None:
+		x.Said = Some
 	}
 }
 
@@ -67,18 +71,21 @@ func (l *lane) close(op Op, note *Note) {
 	l.e.actions = append(l.e.actions, Action{Op: op, Dir: l.dir, Note: note})
 	if l.dir == wire.Downstream {
 		l.e.unkeep()
-	} else if !l.opposite().closed {
+	}
+	down, up := &l.e.lanes[wire.Downstream], &l.e.lanes[wire.Upstream]
+	if !down.closed {
 		return
 	}
+	up.out.cutAtBar()
 	outcome, end := "cut", Fin
-	switch op {
+	switch down.op {
 	case OpClose, OpDesert:
 		end = Close
 	case OpReset, OpAbort:
 		outcome, end = "rst", Rst
 	}
 	for _, x := range l.e.q.open {
-		if !x.done {
+		if !x.done && (up.closed || !up.out.owes(x)) { // how much is delivered is not known before
 			if x.Outcome == "stalled" {
 				l.e.over(x, x.Outcome, end)
 			} else {

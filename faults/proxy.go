@@ -90,7 +90,7 @@ func (p *proxy) take(l *lane, s wire.Segment) (wire.Segment, bool) {
 func (p *proxy) noLine(l *lane) {
 	if len(p.line) > 0 {
 		s := p.joined()
-		l.proceed(wire.Segment{Dir: s.Dir, Part: wire.Opaque, Data: s.Data, Off: s.Off, Pos: inserted, First: true})
+		l.proceed(&wire.Segment{Dir: s.Dir, Part: wire.Opaque, Data: s.Data, Off: s.Off, Pos: inserted, First: true})
 	}
 }
 
@@ -125,7 +125,7 @@ func (p *proxy) requestLine(l *lane, s wire.Segment) (wire.Segment, bool) {
 		return s, true
 	}
 	l.open()
-	l.headline(s)
+	l.headline(&s)
 	l.off = s.Off + int64(len(s.Data))
 	if why != "" {
 		p.refuse(l, 400, why)
@@ -170,7 +170,7 @@ func (p *proxy) connectHead(l *lane, s wire.Segment, turned bool) {
 		p.refuse(l, 400, "the head of a CONNECT was expected")
 		return
 	case s.Part == wire.HeadEnd && s.Last:
-		l.headline(s)
+		l.headline(&s)
 	}
 	if !s.End {
 		return

@@ -51,15 +51,15 @@ func (p *proxy) turnTo(l *lane, t turn, e entry) {
 		p.first = &t
 		return
 	}
-	l.out.put(entry{at: e.at, by: e.by, op: opTurn, turn: &t}, nil)
+	l.put(entry{at: e.at, by: e.by, op: opTurn, turn: &t}, nil)
 }
 
 // newest is the server that what is said next is for, unless it says otherwise;
 // empty if there is none.
 func (p *proxy) newest() string {
-	out := &p.e.lanes[wire.Upstream].out
-	for i := len(out.entries) - 1; i >= out.head; i-- {
-		if t := out.entries[i].turn; t != nil && t.target != "" {
+	waiting := p.e.lanes[wire.Upstream].out.waiting()
+	for i := len(waiting) - 1; i >= 0; i-- {
+		if t := waiting[i].turn; t != nil && t.target != "" {
 			return t.target
 		}
 	}
@@ -76,9 +76,8 @@ func (p *proxy) idle() bool {
 
 // nextTurn is the one that waits in the outbox; nil if there is none.
 func (p *proxy) nextTurn() *turn {
-	out := &p.e.lanes[wire.Upstream].out
-	for i := out.head; i < len(out.entries); i++ {
-		if t := out.entries[i].turn; t != nil {
+	for _, w := range p.e.lanes[wire.Upstream].out.waiting() {
+		if t := w.turn; t != nil {
 			return t
 		}
 	}

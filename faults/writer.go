@@ -36,7 +36,7 @@ func (w *Writer) Send(s wire.Segment) {
 	if w.ended || len(s.Data) == 0 && !s.Last && !s.End {
 		return
 	}
-	w.slot.lane.deliver(w.slot, s, w.when(), w.binding())
+	w.slot.lane.deliver(w.slot, &s, w.when(), w.binding())
 }
 
 // Insert says bytes that the peer never sent. They must stay valid and
@@ -45,7 +45,7 @@ func (w *Writer) Insert(b []byte) {
 	if w.ended || len(b) == 0 {
 		return
 	}
-	w.slot.lane.deliver(w.slot, wire.Segment{Dir: w.Dir(), Part: wire.Opaque, Data: b, Off: inserted, Pos: inserted}, w.when(), w.binding())
+	w.slot.lane.deliver(w.slot, &wire.Segment{Dir: w.Dir(), Part: wire.Opaque, Data: b, Off: inserted, Pos: inserted}, w.when(), w.binding())
 }
 
 // Replace sends a segment with other bytes in place of its own. Later rules see
@@ -79,17 +79,17 @@ func (w *Writer) Repeat(b []byte, n int64, every time.Duration) {
 		return
 	}
 	e := entry{at: w.when(), by: w.binding(), op: OpSend, ext: b, again: &again{left: n, every: every, bond: w.slot.bond}}
-	w.slot.lane.out.put(e, nil)
+	w.slot.lane.put(e, nil)
 }
 
 // Behind is when what was said before on this direction has left, zero if that is
 // over, or no matter of time because of a stall.
 func (w *Writer) Behind() (last time.Time) {
-	out := &w.slot.lane.out
-	if out.stalled() {
+	out := w.slot.lane.out
+	if out.empty() || out.stalled() {
 		return last
 	}
-	for _, e := range out.entries[out.head:] {
+	for _, e := range out.waiting() {
 		if e.at.After(last) {
 			last = e.at
 		}
@@ -248,13 +248,23 @@ func (w *Writer) Used() bool {
 	return !e.q.last.IsZero()
 }
 
-// FireAs is Fire for an ending that the event is to name: call End or Desert next.
-func (w *Writer) FireAs() bool {
-	if !w.slot.asked {
-		note := w.slot.note(w.seg, 0)
-		if w.slot.ask() {
-			w.pending = note
-		}
+// FireAs is Fire for an ending that the event is to name, and the place where it
+// comes: call End or Desert next. Called before the ending is due, it tells nothing
+// yet: it is to be called again there, and if the message is over without it, what
+// was fired is told without an ending. A rule that has told what it did before,
+// in an earlier exchange perhaps, tells its ending as a second firing.
+func (w *Writer) FireAs() bool { return w.fireAs(0) }
+
+// FireBehind is FireAs for an ending behind what is being seen.
+func (w *Writer) FireBehind() bool { return w.fireAs(len(w.seg.Data)) }
+
+func (w *Writer) fireAs(k int) bool {
+	note := w.slot.note(w.seg, k)
+	if w.slot.part.prep.kind.both && w.slot.asked {
+		note.Exchange = w.slot.lane.ex
+	}
+	if w.slot.ask() {
+		w.pending = note
 	}
 	return w.slot.fires
 }
@@ -287,7 +297,7 @@ func (w *Writer) HalfClose(side Side) {
 func (w *Writer) Opposite() *Writer {
 	for _, s := range w.slot.lane.opposite().chain {
 		if s.stage == w.slot.stage && s.bond == w.slot.bond {
-			s.w.at, s.w.by = s.lane.e.now, nil
+			s.between()
 			return &s.w
 		}
 	}

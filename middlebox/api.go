@@ -23,12 +23,13 @@ type Route struct {
 
 // Limits bounds what the box may use. Zero means the default named.
 type Limits struct {
-	Sessions            int             `json:"sessions"`               // 20000
-	HeldBytes           faults.Size     `json:"held_bytes"`             // 1GiB
-	HeldBytesPerSession faults.Size     `json:"held_bytes_per_session"` // 4MiB
-	Linger              faults.Duration `json:"linger"`                 // 30s
-	Events              int             `json:"events"`                 // 100000 in the ring
-	Exchanges           int             `json:"exchanges"`              // 10000 in the ring
+	Sessions            int             `json:"sessions" min:"1" max:"10000000"`    // 20000
+	Excess              string          `json:"excess"`                             // what a connection beyond them gets
+	HeldBytes           faults.Size     `json:"held_bytes" min:"64KiB"`             // 1GiB
+	HeldBytesPerSession faults.Size     `json:"held_bytes_per_session" min:"64KiB"` // 4MiB
+	Linger              faults.Duration `json:"linger" min:"1ms"`                   // 30s
+	Events              int             `json:"events" min:"1" max:"100000000"`     // 100000 in the ring
+	Exchanges           int             `json:"exchanges" min:"1" max:"100000000"`  // 10000 in the ring
 }
 
 // Flow is a number for each direction.
@@ -67,7 +68,9 @@ type RuleState struct {
 	Expires *time.Time       `json:"expires,omitempty"` // when its ttl runs out
 	Why     string           `json:"why,omitempty"`
 	ArmedAt int64            `json:"armed_at,omitempty"` // seq of the last arming
-	// NearMiss is the last exchange that all but matched: "GET /apis/x (path)".
+	Arming  int64            `json:"-"`                  // the same, but that a release after a panic goes on with the arming before it
+	// NearMiss is the last exchange that all but matched, and by what it missed:
+	// "GET /apis/x (path): path /apis/x is not /api/*".
 	NearMiss string `json:"near_miss,omitempty"`
 }
 

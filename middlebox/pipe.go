@@ -47,7 +47,7 @@ func (s *session) carry(d wire.Direction, n int64) (out sys.Outcome, done bool) 
 		if out, done = from.fill(n); out != sys.OK || !done {
 			return out, done
 		}
-		s.last = s.l.now
+		s.last = s.l.now.Sub(s.opened)
 	}
 	if moved := to.drain(from, n); moved > 0 {
 		s.step(faults.Input{Kind: faults.InSkipped, Dir: d, N: moved})
@@ -67,7 +67,8 @@ func (g *leg) fill(n int64) (out sys.Outcome, done bool) {
 		g.full = 0
 		return sys.OK, false
 	}
-	most := min(n, int64(l.tune.TurnBytes))
+	held := max(int64(l.box.limits.HeldBytesPerSession)/2, int64(len(l.buf))) // if the receiver takes nothing
+	most := min(n, int64(l.tune.TurnBytes), held)
 	got, out := l.k.Fill(p, g.sock, int(most))
 	if out != sys.OK {
 		l.k.Return(p)
@@ -119,7 +120,7 @@ func (g *leg) spill() {
 	}
 	b := g.s.l.block()
 	for g.piped > 0 {
-		g.recall(b[:cap(b)])
+		g.recall(b.bytes[:cap(b.bytes)])
 	}
 	g.s.l.giveBack(b)
 }

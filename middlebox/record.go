@@ -24,10 +24,11 @@ const (
 	sessionClosed
 	exchangeStarted
 	exchangeFinished
+	faultFired
 )
 
 func (k recordKind) String() string {
-	return [...]string{"", "session.opened", "session.closed", "exchange.started", "exchange.finished"}[k]
+	return [...]string{"", "session.opened", "session.closed", "exchange.started", "exchange.finished", "fault.fired"}[k]
 }
 
 // packer appends to a record; unpacker reads in the same order.
@@ -258,28 +259,6 @@ func packHead(p *packer, h *wire.Head) {
 	}
 	p.byte(headWhole)
 	p.raw(h.Raw)
-	complete := byte(0)
-	if h.Complete {
-		complete = 1
-	}
-	p.byte(complete)
-	p.num(int64(h.StartStop))
-	p.num(int64(h.StartEnd))
-	p.num(int64(h.Minor))
-	p.num(h.Declared)
-	for _, w := range h.Word {
-		p.num(int64(w[0]))
-		p.num(int64(w[1]))
-	}
-	p.num(int64(len(h.Fields)))
-	at := 0 // each place is kept as its distance from the one before: a byte
-	for i := range h.Fields {
-		f := &h.Fields[i]
-		for _, place := range [...]int{f.Start, f.Colon, f.Value, f.Stop, f.End} {
-			p.num(int64(place - at))
-			at = place
-		}
-	}
 }
 
 func unpackHead(u *unpacker) *wire.Head {
@@ -290,24 +269,45 @@ func unpackHead(u *unpacker) *wire.Head {
 		w := u.strs()
 		return faults.RequestHead(w[0], w[1], w[2])
 	}
-	h := &wire.Head{Request: true, Raw: u.raw(), Length: -1}
-	h.Complete = u.byte() == 1
-	h.StartStop, h.StartEnd, h.Minor, h.Declared = int(u.num()), int(u.num()), int(u.num()), u.num()
-	for i := range h.Word {
-		h.Word[i] = [2]int{int(u.num()), int(u.num())}
+	return wire.ReadHead(u.raw())
+}
+
+// packAbout appends what a note is about: an exchange, or none and the session.
+func packAbout(p *packer, route string, session uint64, client netip.AddrPort, x *faults.Exchange) {
+	if x != nil {
+		p.byte(1)
+		packExchange(p, route, session, client, x)
+		return
 	}
-	if n := u.num(); n > 0 {
-		h.Fields = make([]wire.Line, n)
+	p.byte(0)
+	p.str(route)
+	p.num(int64(session))
+	p.addr(client)
+}
+
+func unpackAbout(u *unpacker) (route, session, exchange string, h *heard) {
+	if u.byte() == 1 {
+		it, h := unpackExchange(u)
+		return it.Route, it.Session, it.ID, h
 	}
-	at := 0
-	place := func() int {
-		at += int(u.num())
-		return at
+	route = u.str()
+	num := uint64(u.num())
+	return route, sessionID(route, num), "", &heard{facts: faults.Facts{Session: num, Client: u.addr()}}
+}
+
+// pack appends what a firing says beside what it is about.
+func (d *FiredData) pack(p *packer) {
+	for _, s := range [...]string{d.Fault, d.Direction, d.Part, d.At, d.End} {
+		p.str(s)
 	}
-	for i := range h.Fields {
-		h.Fields[i] = wire.Line{Start: place(), Colon: place(), Value: place(), Stop: place(), End: place()}
+	for _, n := range [...]int64{d.Offset, d.Message, d.Bytes, d.Acked} {
+		p.num(n)
 	}
-	return h
+}
+
+func (d *FiredData) unpack(u *unpacker) {
+	d.Fault, d.Direction, d.Part, d.At, d.End = u.str(), u.str(), u.str(), u.str(), u.str()
+	d.Offset, d.Message, d.Bytes, d.Acked = u.num(), u.num(), u.num(), u.num()
 }
 
 // event makes of a record what people see.
@@ -321,6 +321,12 @@ func (k recordKind) event(record []byte) (e Event) {
 		it := r.item()
 		e.Route, e.Session, e.Data = it.Route, it.ID, it
 		e.heard = &heard{facts: faults.Facts{Session: r.num, Client: r.client}}
+	case faultFired:
+		var d FiredData
+		e.Route, e.Session, e.Exchange, e.heard = unpackAbout(&u)
+		e.Rule = u.str()
+		d.unpack(&u)
+		e.Data, e.heard.direction = d, d.Direction
 	default:
 		it, h := unpackExchange(&u)
 		e.Route, e.Session, e.Exchange, e.Data, e.heard = it.Route, it.Session, it.ID, it, h

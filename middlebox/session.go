@@ -36,7 +36,7 @@ type session struct {
 	num    uint64
 	peer   netip.AddrPort
 	opened time.Time
-	last   time.Time // a byte was read
+	last   time.Duration // since then, a byte was read
 
 	dialled  bool // there is an upstream connection, or will be none
 	ended    bool // over: it is no longer one of the loop's
@@ -46,7 +46,7 @@ type session struct {
 	cut      bool // a fault ended a side of it
 	draining bool
 
-	stalled   stall   // the newest that a rule made
+	stalled   *stall  // the newest that a rule made
 	target    *string // what a proxy's session dialled; nil: the route's upstream
 	cause     string
 	rules     []string // that fired
@@ -65,7 +65,7 @@ func (s *session) upstream() string {
 
 // open makes a session of an accepted connection.
 func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) {
-	s := &session{l: l, r: r, num: num, conf: r.conf.Load(), plan: r.force.Load().plan, peer: peer, opened: l.now, last: l.now}
+	s := &session{l: l, r: r, num: num, conf: r.conf.Load(), plan: r.force.Load().plan, peer: peer, opened: l.now}
 	s.do = s
 	s.leg[wire.Downstream] = leg{s: s, to: wire.Downstream, sock: sock, up: true, flags: sys.Out}
 	s.leg[wire.Upstream] = leg{s: s, to: wire.Upstream, sock: sys.None}
@@ -100,8 +100,9 @@ func (s *session) rounds() {
 	if at := s.eng.Deadline(); !at.IsZero() && !at.After(l.now) {
 		s.step(faults.Input{Kind: faults.InTick})
 	}
-	for n := 1; ; n++ {
-		more := false
+	more := true
+	for n := 1; more; n++ {
+		more = false
 		for d := range s.leg {
 			s.leg[d].flush()
 		}
@@ -111,15 +112,14 @@ func (s *session) rounds() {
 			}
 		}
 		s.tally() // each round, or a turn could hold a turn's bytes past the bound
-		if !more {
-			break
-		}
-		if n >= l.tune.Rounds || l.spent >= l.tune.TurnBytes {
+		if more && (n >= l.tune.Rounds || l.spent >= l.tune.TurnBytes) {
 			l.enqueue(&s.task)
 			break
 		}
 	}
-	s.settle()
+	if s.settle(); more {
+		s.eng.Behind()
+	}
 }
 
 // relay moves at most one buffer in direction d; it says whether there may be more.
@@ -162,7 +162,7 @@ func (s *session) relay(d wire.Direction) bool {
 	}
 	b, out := from.input(n)
 	if out == sys.OK {
-		s.last = s.l.now
+		s.last = s.l.now.Sub(s.opened)
 		s.step(faults.Input{Kind: faults.InBytes, Dir: d, Data: b})
 	}
 	return s.took(d, out)
@@ -303,7 +303,8 @@ func (s *session) settle() {
 		s.step(faults.Input{Kind: faults.InReset, Dir: wire.Downstream}) // what was meant for the server is told to be lost
 		server.over(server.ended)
 	}
-	if client.gone && server.sock == sys.None && s.dial == nil {
+	owed := s.eng.AtDoor() && s.eng.Owes(wire.Upstream) // a session that waits there is as one whose dial takes long
+	if client.gone && server.sock == sys.None && s.dial == nil && !owed {
 		s.end()
 		return
 	}
@@ -399,8 +400,10 @@ func (s *session) swap() {
 	}
 	defer s.guard()
 	s.plan = plan
-	if c := plan.Rule(s.stalled.rule); c == nil || !c.Rule.Armed {
-		s.stalled = stall{}
+	if s.stalled != nil {
+		if c := plan.Rule(s.stalled.rule); c == nil || !c.Rule.Armed {
+			s.stalled = nil
+		}
 	}
 	s.step(faults.Input{Kind: faults.InSwap, Plan: plan})
 	s.l.enqueue(&s.task)
