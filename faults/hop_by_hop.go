@@ -156,6 +156,7 @@ type correctHop struct {
 	said      bool     // own fields
 	to        *chunker // chunks anew
 	bare      bool     // chunked no more, for a client of HTTP/1.0
+	kept      bool     // chunks and their field stay as a rule before made them
 	close     bool     // the connection ends behind the message
 }
 
@@ -165,7 +166,7 @@ func (c *correctHop) Segment(s wire.Segment, w *Writer) {
 		c.begin(s, w)
 	}
 	switch {
-	case !c.on || s.Off < 0:
+	case !c.on || made(s), c.kept && ownField(s, "Transfer-Encoding"):
 		w.Send(s)
 	case s.Part == wire.StartLine && ownLine(s):
 		c.version(s, w)
@@ -197,7 +198,13 @@ func (c *correctHop) begin(s wire.Segment, w *Writer) {
 	if h.Framing != wire.ByChunks {
 		return
 	}
-	if c.bare = old && !h.Request; !c.bare {
+	if c.kept = w.Reframed(remade, damaged, resaid) != ""; c.kept {
+		return
+	}
+	w.Reframes(resaid)
+	if c.bare = old && !h.Request; c.bare {
+		w.Reframes(remade)
+	} else {
 		c.to = &chunker{size: 1 << 62, length: true}
 	}
 }
@@ -246,7 +253,7 @@ func (c *correctHop) fields(s wire.Segment, w *Writer) {
 func (c *correctHop) body(s wire.Segment, w *Writer) {
 	switch {
 	case c.to != nil:
-		c.to.segment(s, func(s wire.Segment) { put(s, w) })
+		c.to.segment(s, w.Send)
 	case c.bare && (s.Part == wire.ChunkSize || s.Part == wire.ChunkEnd || s.Part == wire.Trailer || s.Part == wire.MessageEnd):
 		w.Omit(s)
 	default:

@@ -103,7 +103,7 @@ func (r *rewriteStage) Segment(s wire.Segment, w *Writer) {
 		r.begin(s, w)
 	}
 	switch {
-	case !r.on || s.Off < 0:
+	case !r.on || made(s):
 		w.Send(s)
 	case s.Part == wire.Body || s.Part == wire.ChunkData:
 		r.piece(s, w)
@@ -127,6 +127,9 @@ func (r *rewriteStage) Segment(s wire.Segment, w *Writer) {
 func (r *rewriteStage) begin(s wire.Segment, w *Writer) {
 	h := s.Head
 	why := r.misses(s, w.Exchange())
+	if why == "" {
+		why = w.Reframed(remade, damaged)
+	}
 	if why != "" {
 		w.Miss(why)
 		return
@@ -134,6 +137,7 @@ func (r *rewriteStage) begin(s wire.Segment, w *Writer) {
 	if r.on = w.Fire(); !r.on {
 		return
 	}
+	w.Reframes(remade)
 	draw := w.Rand(0).Uint64
 	r.with, r.body = r.p.With.Bytes(draw), r.p.Prefix.Bytes(draw)
 	if r.p.Body.Text != "" {

@@ -258,6 +258,21 @@ func (w *Writer) FireAs() bool { return w.fireAs(0) }
 // FireBehind is FireAs for an ending behind what is being seen.
 func (w *Writer) FireBehind() bool { return w.fireAs(len(w.seg.Data)) }
 
+// FireNow is Fire where FireAs has asked the gate already.
+func (w *Writer) FireNow() bool {
+	yes := w.fireAs(0)
+	w.slot.untold()
+	return yes
+}
+
+// Unfire takes back what FireAs has not told: a rule before has rewritten what this
+// one was to act on. A miss may be told instead; the gate was asked all the same.
+func (w *Writer) Unfire() {
+	if w.pending != nil {
+		w.pending, w.slot.asked, w.slot.fires = nil, false, false
+	}
+}
+
 func (w *Writer) fireAs(k int) bool {
 	note := w.slot.note(w.seg, k)
 	if w.slot.part.prep.kind.both && w.slot.asked {
