@@ -40,6 +40,8 @@
 //     in order, at once: disarming loses no byte.
 //   - A message's rules are those of the plan in force when its first byte came; a
 //     message nothing of which has been passed on is a new one to a new plan.
+//   - Of two rules that change one message's framing the later sees what the earlier
+//     made, or misses and names it (reframe.go).
 //   - Gates are asked when the match is yes and the place is reached, once for an
 //     occurrence, and every draw depends on names and ordinals alone.
 //   - Actions point into the Step's input and the engine's buffers; both are left
