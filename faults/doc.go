@@ -28,7 +28,8 @@
 // Three things stand beside this way. Connect faults are asked before upstream is
 // dialled (connect.go), or act on the listening socket (Plan.Closed, Plan.Drops).
 // Packet faults put a filter on a leg's socket (packet.go). A composite preset is
-// one rule with several kinds at work (composite.go). And what a stage must know of
+// one rule with several kinds at work (composite.go). Whole messages that wait for
+// each other stand behind a bar in the outbox (bar.go). And what a stage must know of
 // the other direction it has by Writer.Back, Deaf, Turn and Quiet; what its rule
 // shares between sessions by Kind.Memory, as bandwidth's link does (pacer.go).
 //

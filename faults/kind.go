@@ -43,7 +43,8 @@ type Opener interface{ Open(w *Writer) }
 // w.Shut, the FIN goes on.
 type Ender interface{ End(w *Writer) }
 
-// Disarmer is told that its rule is gone: what it keeps back must be sent now.
+// Disarmer is told that its rule is gone: what it keeps back must be sent now. One
+// that is a Finisher too may go on.
 type Disarmer interface{ Disarm(w *Writer) }
 
 // Finisher is a message stage that cannot stop half-way: a body that it began to
