@@ -25,7 +25,7 @@
 // And places are found by the engine: a kind with a parameter At says only what
 // happens there (Kind.Here), in a line or two.
 //
-// Three things stand beside this way. Connect faults are asked before upstream is
+// Four things stand beside this way. Connect faults are asked before upstream is
 // dialled (connect.go), or act on the listening socket (Plan.Closed, Plan.Drops).
 // Packet faults put a filter on a leg's socket (packet.go). A composite preset is
 // one rule with several kinds at work (composite.go). Whole messages that wait for

@@ -379,6 +379,12 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	return Demand{Mode: Splice, N: min(n, most)}
 }
 
+// Room is how many bytes of a direction may be given to Step though Demand says
+// Hold: they are held, in order. It is for the last words of a peer that is gone.
+func (e *Engine) Room(d wire.Direction) int {
+	return max(0, e.o.Held-e.lanes[d].out.held)
+}
+
 // HeldBytes is how many bytes wait in each direction.
 func (e *Engine) HeldBytes() (down, up int) {
 	return e.lanes[wire.Downstream].out.held, e.lanes[wire.Upstream].out.held
