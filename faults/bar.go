@@ -31,13 +31,13 @@ func (w *Writer) Shelve(b bar) {
 	l := w.slot.lane
 	b.slot = w.slot
 	l.e.shelf = &b
-	l.out.put(entry{at: w.when(), by: w.binding(), op: opBar, bar: &b}, nil)
+	l.put(entry{at: w.when(), by: w.binding(), op: opBar, bar: &b}, nil)
 }
 
 // Mark says that the first message on the shelf is whole.
 func (w *Writer) Mark() {
 	if l := w.slot.lane; w.Shelving() {
-		l.out.put(entry{at: w.when(), by: w.binding(), op: opMark, bar: l.e.shelf}, nil)
+		l.put(entry{at: w.when(), by: w.binding(), op: opMark, bar: l.e.shelf}, nil)
 	}
 }
 
@@ -57,7 +57,7 @@ func (w *Writer) Unshelve() {
 // Queue has what is said from here on wait until the answers to all that was
 // forwarded before it are out.
 func (w *Writer) Queue() {
-	w.slot.lane.out.put(entry{at: w.when(), by: w.binding(), op: opBar, bar: &bar{slot: w.slot, each: true}}, nil)
+	w.slot.lane.put(entry{at: w.when(), by: w.binding(), op: opBar, bar: &bar{slot: w.slot, each: true}}, nil)
 }
 
 // Means says that the rule's match is for a direction.
@@ -133,7 +133,7 @@ func (l *lane) unshelve(done bool) {
 func (l *lane) settleShelf() {
 	switch b := l.shelf(); {
 	case b == nil:
-	case l.out.held >= l.e.o.Held:
+	case l.out.holds() >= l.e.o.Held:
 		s := b.slot
 		s.between()
 		s.miss("more than may be held")
@@ -145,6 +145,9 @@ func (l *lane) settleShelf() {
 
 // of finds an entry of a bar, -1 if there is none.
 func (o *outbox) of(b *bar, op Op) int {
+	if o == nil {
+		return -1
+	}
 	for i := o.head; i < len(o.entries); i++ {
 		if e := &o.entries[i]; e.bar == b && e.op == op {
 			return i
@@ -197,7 +200,7 @@ func (o *outbox) join(b *bar) {
 // cutAtBar drops what waits for an answer that will not come: it is never
 // forwarded. Notes and the ending stay.
 func (o *outbox) cutAtBar() {
-	i := slices.IndexFunc(o.entries[o.head:], func(e entry) bool { return e.bar != nil && e.bar.each && !e.bar.open })
+	i := slices.IndexFunc(o.waiting(), func(e entry) bool { return e.bar != nil && e.bar.each && !e.bar.open })
 	if i < 0 {
 		return
 	}

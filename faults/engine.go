@@ -74,6 +74,7 @@ type Op uint8
 
 const (
 	OpDial   Op = iota // connect to Target (empty: the route's upstream)
+	OpPart             // the upstream connection is over, its server is owed nothing; the client's stays
 	OpSend             // write Data to the leg that Dir flows to
 	OpShut             // FIN to that leg; the other direction goes on
 	OpFinish           // FIN to that leg, its input is read away until its FIN, RST or the linger limit
@@ -175,13 +176,16 @@ type Engine struct {
 
 	now      time.Time // of this Step; never goes back
 	opened   time.Time
-	active   time.Time // when the last byte came, either way
+	active   time.Time     // when the last byte came, either way
+	due      time.Duration // what Deadline said last, since opened; 0: nothing
+	door     *door         // nil: no connect rule was asked, or all let it on
+	proxy    *proxy        // nil but for an explicit proxy
+	shelf    *bar          // whole messages of a direction are kept behind it
 	protocol Protocol
-	door     *door  // nil: no connect rule was asked, or all let it on
-	proxy    *proxy // nil but for an explicit proxy
-	shelf    *bar   // whole messages of a direction are kept behind it
-	dialed   bool   // the upstream connection stands
-	closing  bool   // a message said Connection: close: no request should follow
+	oddly    Odd  // of all its exchanges
+	dialed   bool // the upstream connection stands
+	closing  bool // a message said Connection: close: no request should follow
+	kept     bool // the client means to keep the connection
 
 	*Scratch
 }
@@ -196,6 +200,14 @@ type Scratch struct {
 	gathered bool   // the last action's Data is in gather
 	known    Facts  // reused
 	heads    wire.Spare
+	past     []*Exchange // over with the last Step, whose notes point to them
+	spare    []*Exchange // to be used again
+	boxes    []*outbox   // to be used again
+	emptied  []*outbox   // of the last Step
+
+	// Delays counts for how long rules kept back what they delayed: from when it
+	// was read until it went out. It is all that outlives a Step.
+	Delays Histogram
 }
 
 // NewEngine makes the engine of a session whose client was just accepted. The
@@ -212,7 +224,7 @@ func NewEngine(now time.Time, o Options) *Engine {
 		e.lanes[d].e, e.lanes[d].dir = e, wire.Direction(d)
 	}
 	if o.Protocol != TCP {
-		e.pair = wire.NewPair(func(s wire.Segment) { e.lanes[s.Dir].segment(s) })
+		e.pair = wire.NewPair(func(s wire.Segment) { e.lanes[s.Dir].segment(&s) })
 		e.pair.Share(&e.heads)
 	}
 	if o.Proxying != Forward {
@@ -270,15 +282,33 @@ func (e *Engine) begin(now time.Time) {
 	if now.After(e.now) {
 		e.now = now
 	}
+	e.late()
 	clear(e.actions)
 	e.actions, e.notes = e.actions[:0], e.notes[:0]
 	if e.gather = e.gather[:0]; cap(e.gather) > 64<<10 {
 		e.gather = nil
 	}
-	e.q.recycle(!e.lanes[0].out.empty() || !e.lanes[1].out.empty())
+	e.reuse()
+	e.refill()
 	for d := range e.lanes {
 		e.lanes[d].out.compact()
 		e.lanes[d].releaseDue()
+	}
+}
+
+// late tells the stages that this Step should have been before, if it should.
+func (e *Engine) late() {
+	by := e.now.Sub(e.opened) - e.due
+	if e.due == 0 || by <= 0 {
+		return
+	}
+	e.due = 0
+	for d := range e.lanes {
+		for _, s := range e.lanes[d].chain {
+			if k, ok := s.stage.(Later); ok {
+				k.Late(by)
+			}
+		}
 	}
 }
 
@@ -288,13 +318,21 @@ func (e *Engine) finish() []Action {
 		e.lanes[d].settleShelf()
 	}
 	e.release()
+	if p := e.proxy; p != nil && p.parting && p.severable(nil) {
+		p.part()
+	}
 	if e.proxy != nil && e.proxy.turn() {
 		e.release()
 	}
 	for d := range e.lanes {
-		e.lanes[d].hold.own()
+		l := &e.lanes[d]
+		l.hold.own()
+		if l.out != nil && l.out.empty() {
+			e.dismiss(l.out)
+			l.out = nil
+		}
 	}
-	e.q.settle()
+	e.settle()
 	e.refilter()
 	if e.pair != nil {
 		e.pair.Rest()
@@ -335,8 +373,14 @@ func (e *Engine) Deadline() time.Time {
 			}
 		}
 	}
+	if e.due = 0; !first.IsZero() {
+		e.due = first.Sub(e.opened)
+	}
 	return first
 }
+
+// Behind says that the session has more to do at once, and is made to wait for it.
+func (e *Engine) Behind() { e.due = max(1, e.now.Sub(e.opened)) }
 
 // Demand is what to do with a direction's source now. Ask again after each Step.
 func (e *Engine) Demand(d wire.Direction) Demand {
@@ -344,7 +388,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	switch {
 	case l.mute:
 		return Demand{Mode: Read}
-	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.held >= e.o.Held:
+	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.holds() >= e.o.Held:
 		return Demand{Mode: Hold}
 	}
 	for _, s := range l.opposite().chain {
@@ -382,12 +426,12 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 // Room is how many bytes of a direction may be given to Step though Demand says
 // Hold: they are held, in order. It is for the last words of a peer that is gone.
 func (e *Engine) Room(d wire.Direction) int {
-	return max(0, e.o.Held-e.lanes[d].out.held)
+	return max(0, e.o.Held-e.lanes[d].out.holds())
 }
 
 // HeldBytes is how many bytes wait in each direction.
 func (e *Engine) HeldBytes() (down, up int) {
-	return e.lanes[wire.Downstream].out.held, e.lanes[wire.Upstream].out.held
+	return e.lanes[wire.Downstream].out.holds(), e.lanes[wire.Upstream].out.holds()
 }
 
 // Owes says that something is still to be said in a direction: bytes, FIN or an
@@ -411,11 +455,16 @@ func (e *Engine) Exchanges(f func(*Exchange)) {
 	}
 }
 
-// Newest is the exchange that started last, over or not; nil before the first.
-// It is valid until the next Step.
+// Newest is the exchange that started last; nil before the first. Of one that is
+// over, its number, the request's head and the status are known. It is valid until
+// the next Step.
 func (e *Engine) Newest() *Exchange {
-	if x := e.q.young; x != nil && x.Head.StartStop > 0 {
-		return x
+	x := e.q.young
+	if h := wire.ReadHead(e.q.head); x == nil && h != nil {
+		x = &Exchange{N: e.q.n, Head: *h, Status: e.q.status, Declared: -1}
 	}
-	return nil
+	if x == nil || x.Head.StartStop == 0 {
+		return nil
+	}
+	return x
 }

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"slices"
 	"time"
 
 	"crimp/faults/wire"
@@ -22,7 +23,7 @@ type Exchange struct {
 	End      Ending
 	Whole    bool   // the response went out to its last byte
 	Outcome  string // open, ok, cut, rst, stalled
-	Odd      []string
+	Odd      Odd
 	Fired    []Firing
 
 	Started, Finished time.Time
@@ -91,8 +92,8 @@ type Firing struct {
 // reset makes the exchange new, keeping its buffers.
 func (x *Exchange) reset(n uint64, now time.Time) {
 	raw, fields := x.Head.Raw[:0], x.Head.Fields[:0]
-	odd, fired, verdicts := x.Odd[:0], x.Fired[:0], x.verdicts[:0]
-	*x = Exchange{N: n, Started: now, Declared: -1, Outcome: "open", Odd: odd, Fired: fired, verdicts: verdicts}
+	fired, verdicts := x.Fired[:0], x.verdicts[:0]
+	*x = Exchange{N: n, Started: now, Declared: -1, Outcome: "open", Fired: fired, verdicts: verdicts}
 	x.Head.Raw, x.Head.Fields = raw, fields
 }
 
@@ -106,20 +107,22 @@ func (x *Exchange) copyHead(h *wire.Head) {
 }
 
 // exchanges is the queue of a session's exchanges, oldest first: the first is
-// the one whose answer comes next.
+// the one whose answer comes next. An idle session has none, only what is still
+// asked of its newest (Engine.Newest).
 type exchanges struct {
-	open  []*Exchange
-	spare []*Exchange // told as finished: to be used again from the next Step on
-	old   []*Exchange // finished in this Step: notes still point to them
-	n     uint64
-	young *Exchange // the one that started last, over or not
-	last  time.Time // when the last one was answered
+	open   []*Exchange
+	n      uint64
+	young  *Exchange // the one that started last, until it is over
+	head   []byte    // that of the newest, which is over
+	status int       // of its answer
+	last   time.Time // when the last one was answered
 }
 
-func (q *exchanges) start(now time.Time) *Exchange {
+// start begins an exchange, in the memory of one that is over if there is one.
+func (q *exchanges) start(now time.Time, shared *Scratch) *Exchange {
 	var x *Exchange
-	if n := len(q.spare); n > 0 {
-		x, q.spare = q.spare[n-1], q.spare[:n-1]
+	if n := len(shared.spare); n > 0 {
+		x, shared.spare = shared.spare[n-1], shared.spare[:n-1]
 	} else {
 		x = &Exchange{}
 	}
@@ -144,29 +147,52 @@ func (q *exchanges) first() *Exchange {
 	return nil
 }
 
-// settle forgets the exchanges that are over on both sides.
-func (q *exchanges) settle() {
+// settle forgets the exchanges that are over on both sides. Another session may
+// have their memory, unless something of this one still speaks of them.
+func (e *Engine) settle() {
+	q := &e.q
 	kept := q.open[:0]
 	for _, x := range q.open {
-		if x.done && x.requested {
-			q.old = append(q.old, x)
-		} else {
+		if !x.done || !x.requested {
 			kept = append(kept, x)
+			continue
+		}
+		if x == q.young {
+			q.young, q.status, q.head = nil, x.Status, append(q.head[:0], x.Head.Raw...)
+		}
+		if !e.speaksOf(x) {
+			e.past = append(e.past, x)
 		}
 	}
 	clear(q.open[len(kept):])
 	q.open = kept
 }
 
-// recycle makes the exchanges that the last Step finished free for new ones, unless
-// something that waits may still speak of them.
-func (q *exchanges) recycle(waits bool) {
-	if len(q.spare) < 4 && !waits {
-		q.spare = append(q.spare, q.old...)
+// speaksOf says that an exchange may be referred to after this Step.
+func (e *Engine) speaksOf(x *Exchange) bool {
+	for d := range e.lanes {
+		l := &e.lanes[d]
+		if l.ex == x || !l.out.empty() || slices.ContainsFunc(l.chain, func(s *slot) bool { return s.ex == x }) {
+			return true
+		}
 	}
-	clear(q.old)
-	q.old = q.old[:0]
+	return false
 }
+
+// reuse makes the exchanges that were over with the last Step, whose notes still
+// pointed to them, free for new ones.
+func (s *Scratch) reuse() {
+	for _, x := range s.past {
+		if len(s.spare) < mostSpare && cap(x.Head.Raw) <= 16<<10 {
+			s.spare = append(s.spare, x)
+		}
+	}
+	clear(s.past)
+	s.past = s.past[:0]
+}
+
+// mostSpare bounds the exchanges kept for new ones: no more are usually under way.
+const mostSpare = 16
 
 func (x *Exchange) method() []byte {
 	if x == nil {

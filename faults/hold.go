@@ -74,9 +74,7 @@ func (l *lane) ask(status int) {
 			kept = append(kept, p)
 		case No:
 			p.rule.state.miss(key)
-			if near := m.Near(facts); near != "" {
-				p.rule.state.nearly(l.ex.method(), l.ex.target(), near)
-			}
+			p.rule.state.nearly(l.ex, m, facts)
 		case Yes:
 			l.e.activate(l, p)
 		}
@@ -96,7 +94,7 @@ func (l *lane) grain() Grain {
 }
 
 // holdBack takes a segment of a held message, and lets go what may.
-func (l *lane) holdBack(s wire.Segment) {
+func (l *lane) holdBack(s *wire.Segment) {
 	h := l.hold
 	if s.Part == wire.Opaque {
 		l.release(true)
@@ -106,7 +104,7 @@ func (l *lane) holdBack(s wire.Segment) {
 	if len(h.segs) == 0 {
 		h.since = l.e.now
 	}
-	h.add(s)
+	h.add(*s)
 	if len(h.pending) > 0 && s.Last && (s.Part == wire.StartLine || s.Part == wire.HeadEnd) {
 		status := 0
 		if s.Head != nil {
@@ -205,7 +203,7 @@ func (l *lane) passHeld(n int) {
 		s := h.segs[i].Segment
 		h.bytes -= len(s.Data)
 		h.said = true
-		l.pass(s)
+		l.pass(&s)
 	}
 	rest := copy(h.segs, h.segs[n:])
 	clear(h.segs[rest:])

@@ -30,7 +30,7 @@ const (
 // Stage is a rule at work on one session: it sees every segment of the traffic
 // the rule is for and says with w what goes on. A stage that sends nothing
 // swallows. Optional faces: Opener, Ender, Disarmer, Finisher, Waker, Skipper,
-// Taker, Rationer, Hanger, Unreader, Rester.
+// Taker, Rationer, Later, Hanger, Unreader, Rester.
 type Stage interface {
 	Segment(s wire.Segment, w *Writer)
 }
@@ -42,6 +42,10 @@ type Opener interface{ Open(w *Writer) }
 // Ender is told that the source's FIN reached the stage. Without it, or with
 // w.Shut, the FIN goes on.
 type Ender interface{ End(w *Writer) }
+
+// Gluer is asked whether, with it at work, a proxy's connection to its client ends
+// with that to the server, whatever else is armed.
+type Gluer interface{ Glues() bool }
 
 // Disarmer is told that its rule is gone: what it keeps back must be sent now. One
 // that is a Finisher too may go on.
@@ -73,6 +77,10 @@ type Taker interface {
 type Rationer interface {
 	Ration(now time.Time) (n int64, again time.Time)
 }
+
+// Later is told that a Step that was due came so much too late: the machine was
+// busy. A stage that keeps to a schedule may catch up.
+type Later interface{ Late(by time.Duration) }
 
 // Unreader is told that so many bytes wait unread in the kernel, where it made
 // the engine leave them: of its own direction by Until(Never), of the other by Deaf.
@@ -284,6 +292,15 @@ func allKinds() []*spec {
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].name < out[j].name })
 	return out
+}
+
+// Kinds are the names of all kinds, composites included, in order.
+func Kinds() []string {
+	var names []string
+	for _, s := range allKinds() {
+		names = append(names, s.name)
+	}
+	return names
 }
 
 // Never is the time that does not come: w.Until(Never) is a stall.

@@ -14,8 +14,8 @@ import (
 // chain -> say -> straight to an action, or into the outbox.
 type lane struct {
 	e     *Engine
-	chain []*slot // rules at work, in the order of their plan
-	out   outbox
+	chain []*slot   // rules at work, in the order of their plan
+	out   *outbox   // nil: nothing waits
 	hold  *hold     // nil until a message of this direction had to be decided on
 	ex    *Exchange // of the message in progress; nil outside any, and for answers nobody asked for
 	gag   *bond     // a rule lets nothing out
@@ -45,21 +45,23 @@ type term struct {
 	note *Note
 }
 
-// segment takes what the tokenizer says of the bytes just read.
-func (l *lane) segment(s wire.Segment) {
+// segment takes what the tokenizer says of the bytes just read. A segment is a
+// hundred bytes, and a head has many: the lane hands it on by its address, which
+// nobody keeps.
+func (l *lane) segment(s *wire.Segment) {
 	if l.e.proxy != nil && l.dir == wire.Downstream {
 		s.Off += l.e.proxy.base
 	}
 	if p := l.e.proxy; p != nil && l.dir == wire.Upstream {
 		var ok bool
-		if s, ok = p.take(l, s); !ok {
+		if *s, ok = p.take(l, *s); !ok {
 			return
 		}
 	}
 	l.proceed(s)
 }
 
-func (l *lane) proceed(s wire.Segment) {
+func (l *lane) proceed(s *wire.Segment) {
 	if s.Start {
 		l.begin()
 	}
@@ -96,19 +98,24 @@ func (l *lane) open() {
 	l.dropMessageSlots()
 	switch {
 	case l.dir == wire.Downstream:
-		l.ex = l.e.q.first()
+		if l.ex = l.e.q.first(); l.e.proxy != nil {
+			l.e.proxy.apart = nil
+		}
 	case l.mute: // a request that is read away is no exchange
 		l.ex = nil
 	default:
-		l.ex = l.e.q.start(l.e.now)
+		l.ex = l.e.q.start(l.e.now, l.e.Scratch)
 	}
 }
 
 // headline keeps in the exchange what a start line, and later a whole head, says.
-func (l *lane) headline(s wire.Segment) {
+func (l *lane) headline(s *wire.Segment) {
 	x, h := l.ex, s.Head
 	if s.Part == wire.HeadEnd && saysClose(h) {
 		l.e.closing = true
+	}
+	if s.Part == wire.HeadEnd {
+		l.e.persists(x, h)
 	}
 	if l.dir == wire.Downstream {
 		l.final = h.Status >= 200 || h.Framing == wire.Tunnel
@@ -126,13 +133,13 @@ func (l *lane) headline(s wire.Segment) {
 	x.copyHead(h)
 	if s.Part == wire.StartLine {
 		l.e.becomes(HTTP)
-		l.e.odd(x)
+		l.e.oddRequest(x)
 		l.e.tellNow(Note{Kind: NoteExchangeStarted, Exchange: x, Dir: l.dir, Off: s.Off})
 	}
 }
 
 // pass lets a segment into the chain.
-func (l *lane) pass(s wire.Segment) {
+func (l *lane) pass(s *wire.Segment) {
 	if s.Part == wire.ChunkSize {
 		if l.middle = -1; s.First && s.Last { // as it is where a rule needs it
 			l.middle = s.Pos + int64(len(lineText(s.Data))/2)
@@ -172,69 +179,89 @@ func (l *lane) complete() {
 }
 
 // deliver shows a segment to the slot after from, or says it.
-func (l *lane) deliver(from *slot, s wire.Segment, at time.Time, by *late) {
+func (l *lane) deliver(from *slot, s *wire.Segment, at time.Time, by *late) {
 	i := 0
 	if from != nil {
 		i = from.i + 1
 	}
 	if i < len(l.chain) {
-		l.chain[i].segment(s, at, by)
+		l.chain[i].segment(*s, at, by)
 		return
 	}
 	l.say(s, at, by)
 }
 
 // say sends a segment to the receiver: at once if nothing waits, else in its turn.
-func (l *lane) say(s wire.Segment, at time.Time, by *late) {
-	e := entry{at: at, by: by, op: OpSend, lone: s.Apart}
+func (l *lane) say(s *wire.Segment, at time.Time, by *late) {
+	var x *Exchange
+	body := 0
 	if s.Off >= 0 && s.Message > 0 {
-		e.ex = l.ex
-		if l.dir == wire.Downstream && !l.final {
-			e.ex = nil // interim: not the exchange's answer
+		if l.dir == wire.Upstream || l.final { // an interim response is not the exchange's answer
+			x = l.ex
 		}
 		if s.Part == wire.Body || s.Part == wire.ChunkData {
-			e.body = len(s.Data)
+			body = len(s.Data)
 		}
 		if l.dir == wire.Upstream && s.Part == wire.StartLine && s.Last {
 			l.ex.asked = true
 			l.e.pair.Expect(l.ex.forwarded())
 		}
 	}
+	if l.e.proxy == nil && l.passes(at) { // as nearly everything does
+		if l.said += int64(len(s.Data)); len(s.Data) > 0 {
+			l.e.send(l.dir, s.Data, s.Apart)
+			l.account(x, body, len(s.Data))
+		}
+		if s.End && x != nil {
+			l.whole(x)
+		}
+		return
+	}
+	l.sayLater(entry{at: at, by: by, op: OpSend, lone: s.Apart, ex: x, body: body}, s)
+}
+
+// sayLater is say where there is something to wait for, or a proxy has its say.
+func (l *lane) sayLater(e entry, s *wire.Segment) {
+	data := s.Data
 	if p := l.e.proxy; p != nil && l.dir == wire.Upstream {
 		p.say(l, e)
 		if s.Part == wire.StartLine && s.Off >= 0 && !p.next {
-			before, between, behind := originForm(s)
-			l.sayBytes(e, wire.Segment{Data: before})
-			l.sayBytes(e, wire.Segment{Data: []byte(between), Off: inserted})
-			s.Data = behind
+			before, between, behind := originForm(*s)
+			l.sayBytes(e, before, s.Off)
+			l.sayBytes(e, []byte(between), inserted)
+			data = behind
 		}
 	}
-	l.sayBytes(e, s)
+	l.sayBytes(e, data, s.Off)
 	if s.End && e.ex != nil {
 		e.op, e.body = opWhole, 0
 		l.queue(e)
 	}
 }
 
-func (l *lane) sayBytes(e entry, s wire.Segment) {
-	l.said += int64(len(s.Data))
+// sayBytes sends bytes from an offset of the stream, or inserted ones.
+func (l *lane) sayBytes(e entry, b []byte, off int64) {
+	l.said += int64(len(b))
 	switch {
-	case len(s.Data) == 0:
-	case l.passes(&e):
-		l.e.send(l.dir, s.Data, s.Apart)
-		l.account(e, len(s.Data))
-	case s.Off < 0:
-		e.ext = s.Data
-		l.out.put(e, nil)
+	case len(b) == 0:
+	case l.passes(e.at):
+		l.e.send(l.dir, b, e.lone)
+		l.account(e.ex, e.body, len(b))
+	case off < 0:
+		e.ext = b
+		l.put(e, nil)
 	default:
-		l.out.put(e, s.Data)
+		if e.by != nil {
+			e.since = l.e.now.Sub(l.e.opened) + 1
+		}
+		l.put(e, b)
 	}
 }
 
-// passes says that an entry need not be queued. Under an operator's stall
-// everything is.
-func (l *lane) passes(e *entry) bool {
-	return !l.halted && l.gag == nil && l.out.empty() && !e.at.After(l.e.now) && !l.waits()
+// passes says that what may go at a time need not be queued. Under an operator's
+// stall everything is.
+func (l *lane) passes(at time.Time) bool {
+	return l.out.empty() && !l.halted && l.gag == nil && !at.After(l.e.now) && !l.waits()
 }
 
 // waits says that the receiver's leg does not stand yet, and may some time.
@@ -244,18 +271,18 @@ func (l *lane) waits() bool {
 
 // queue performs an entry without bytes now, or in its turn.
 func (l *lane) queue(e entry) {
-	if l.passes(&e) {
+	if l.passes(e.at) {
 		l.perform(e, nil)
 		return
 	}
-	l.out.put(e, nil)
+	l.put(e, nil)
 }
 
 // note tells the journal something when the bytes said before it are out.
 func (l *lane) note(n Note, at time.Time, by *late) {
-	if e := (entry{at: at, by: by, op: OpNote}); !l.passes(&e) {
+	if e := (entry{at: at, by: by, op: OpNote}); !l.passes(e.at) {
 		e.note = &n
-		l.out.put(e, nil)
+		l.put(e, nil)
 		return
 	}
 	l.e.tellNow(n)
@@ -440,6 +467,7 @@ func (l *lane) turnsOpaque() {
 		}
 	}
 	l.ex = nil
+	l.e.unkeep()
 	l.e.becomes(TCP)
 	if l.e.protocol == HTTP {
 		l.e.tellNow(Note{Kind: NoteOpaque, Dir: l.dir, Off: l.off, Pos: inserted, Body: inserted, Text: reason})

@@ -1,13 +1,15 @@
 package faults
 
 import (
+	"slices"
 	"time"
 )
 
 // outbox is what one direction has said and not yet let out: bytes, notes and
 // the ending, in order, each with the time before which it may not go. While it
 // is empty and nothing waits, bytes pass by it (lane.emit); once it is not,
-// everything of its direction goes through it, so nothing can overtake.
+// everything of its direction goes through it, so nothing can overtake. A lane has
+// none, a nil one, until something waits, and none again once all is out.
 type outbox struct {
 	entries []entry
 	head    int // entries before it are out
@@ -28,9 +30,10 @@ type entry struct {
 	ex    *Exchange
 	body  int // how many of the bytes are body of ex
 	note  *Note
-	again *again // said more than once
-	turn  *turn  // of opTurn: what is behind it is for another server
-	bar   *bar   // of opBar and opMark
+	again *again        // said more than once
+	turn  *turn         // of opTurn: what is behind it is for another server
+	since time.Duration // when it was read, since the session opened, and 1 ns, if a rule delays it; else 0
+	bar   *bar          // of opBar and opMark
 }
 
 // again repeats an entry: it stays the first until it was said the last time.
@@ -40,10 +43,26 @@ type again struct {
 	bond  *bond // of the rule whose going ends it
 }
 
-func (o *outbox) empty() bool { return o.head == len(o.entries) }
+func (o *outbox) empty() bool { return o == nil || o.head == len(o.entries) }
+
+// waiting is what is not out yet.
+func (o *outbox) waiting() []entry {
+	if o == nil {
+		return nil
+	}
+	return o.entries[o.head:]
+}
 
 // stalled says that something said never goes by itself, nor what is behind it.
-func (o *outbox) stalled() bool { return o.stuck > 0 }
+func (o *outbox) stalled() bool { return o != nil && o.stuck > 0 }
+
+// holds is how many bytes wait.
+func (o *outbox) holds() int {
+	if o == nil {
+		return 0
+	}
+	return o.held
+}
 
 // count counts anew what is stuck.
 func (o *outbox) count() {
@@ -57,12 +76,7 @@ func (o *outbox) count() {
 
 // owes says that something of an exchange waits.
 func (o *outbox) owes(x *Exchange) bool {
-	for i := o.head; i < len(o.entries); i++ {
-		if o.entries[i].ex == x {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(o.waiting(), func(e entry) bool { return e.ex == x })
 }
 
 // next is when the first entry may go, zero if there is none or it never may.
@@ -73,9 +87,13 @@ func (o *outbox) next() time.Time {
 	return o.entries[o.head].at
 }
 
-// put adds an entry and copies b for it. Its time is its own: that it does not go
-// before those that stand before it is a matter of pop.
-func (o *outbox) put(e entry, b []byte) {
+// put adds an entry to the lane's outbox and copies b for it. Its time is its own:
+// that it does not go before those that stand before it is a matter of pop.
+func (l *lane) put(e entry, b []byte) {
+	if l.out == nil {
+		l.out = l.e.outbox()
+	}
+	o := l.out
 	o.held += len(b) + len(e.ext)
 	if len(b) > 0 {
 		o.buf = append(o.buf, b...)
@@ -122,11 +140,6 @@ func (o *outbox) pop(now time.Time) (e entry, b []byte, ok bool) {
 // one pointed into buf.
 func (o *outbox) compact() {
 	if o.empty() {
-		o.entries, o.head = o.entries[:0], 0
-		o.buf, o.bufHead = o.buf[:0], 0
-		if cap(o.buf) > 64<<10 || cap(o.entries) > 256 {
-			o.buf, o.entries = nil, nil // an idle session keeps no memory of a busy time
-		}
 		return
 	}
 	if o.bufHead > len(o.buf)/2 {
@@ -140,8 +153,38 @@ func (o *outbox) compact() {
 	}
 }
 
+// outbox is an empty one.
+func (s *Scratch) outbox() *outbox {
+	n := len(s.boxes)
+	if n == 0 {
+		return &outbox{}
+	}
+	o := s.boxes[n-1]
+	s.boxes = s.boxes[:n-1]
+	return o
+}
+
+// dismiss takes an outbox from which all is out: not to be used before the next
+// Step, since actions point into it.
+func (s *Scratch) dismiss(o *outbox) { s.emptied = append(s.emptied, o) }
+
+// refill makes the outboxes that were dismissed in the last Step ready for others.
+func (s *Scratch) refill() {
+	for _, o := range s.emptied {
+		if len(s.boxes) < mostSpare && cap(o.buf) <= 64<<10 && cap(o.entries) <= 256 {
+			*o = outbox{entries: o.entries[:0], buf: o.buf[:0]}
+			s.boxes = append(s.boxes, o)
+		}
+	}
+	clear(s.emptied)
+	s.emptied = s.emptied[:0]
+}
+
 // free lets go what b made wait: to what else delays it, or out.
 func (o *outbox) free(b *bond, now time.Time) {
+	if o == nil {
+		return
+	}
 	for i := o.head; i < len(o.entries); i++ {
 		e := &o.entries[i]
 		if e.again != nil && e.again.bond == b { // nothing of the peer's is lost with it
@@ -158,6 +201,9 @@ func (o *outbox) free(b *bond, now time.Time) {
 
 // discard drops the bytes that b made wait, and whatever else it bound but notes.
 func (o *outbox) discard(b *bond) {
+	if o == nil {
+		return
+	}
 	kept := o.entries[:o.head]
 	buf := o.buf[:o.bufHead]
 	from := o.bufHead
@@ -179,6 +225,9 @@ func (o *outbox) discard(b *bond) {
 // drop forgets everything but notes, those of endings too, which become due: the
 // receiver is gone, what fired towards it is still to be told.
 func (o *outbox) drop(now time.Time) {
+	if o == nil {
+		return
+	}
 	kept := o.entries[:o.head]
 	for _, e := range o.entries[o.head:] {
 		if e.note != nil {

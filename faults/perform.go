@@ -7,7 +7,7 @@ const opWhole Op = 100
 
 // releaseDue lets out what is due.
 func (l *lane) releaseDue() {
-	for !l.waits() && !l.halted && l.gag == nil && !l.turnDue() && !l.barred() {
+	for !l.out.empty() && !l.waits() && !l.halted && l.gag == nil && !l.turnDue() && !l.barred() {
 		e, b, ok := l.out.pop(l.e.now)
 		if !ok {
 			return
@@ -20,10 +20,13 @@ func (l *lane) releaseDue() {
 func (l *lane) perform(e entry, b []byte) {
 	switch e.op {
 	case OpSend:
+		if e.since > 0 {
+			l.e.Delays.Add(l.e.now.Sub(l.e.opened) + 1 - e.since)
+		}
 		if len(b) > 0 { // what was to be repeated may be no more
 			l.e.send(l.dir, b, e.lone)
 		}
-		l.account(e, len(b))
+		l.account(e.ex, e.body, len(b))
 	case OpNote:
 		l.e.tellNow(*e.note)
 	case opWhole:
@@ -34,14 +37,14 @@ func (l *lane) perform(e entry, b []byte) {
 	}
 }
 
-// account counts, in the exchange, bytes that went out.
-func (l *lane) account(e entry, n int) {
+// account counts, in exchange x, n bytes that went out, some of them body.
+func (l *lane) account(x *Exchange, body, n int) {
 	switch {
-	case e.ex == nil || n == 0:
+	case x == nil || n == 0:
 	case l.dir == wire.Downstream:
-		e.ex.Sent += int64(e.body)
-	case e.ex.Said == None:
-		e.ex.Said = Some
+		x.Sent += int64(body)
+	case x.Said == None:
+		x.Said = Some
 	}
 }
 
@@ -66,6 +69,9 @@ func (l *lane) close(op Op, note *Note) {
 	}
 	l.closed, l.op = true, op
 	l.e.actions = append(l.e.actions, Action{Op: op, Dir: l.dir, Note: note})
+	if l.dir == wire.Downstream {
+		l.e.unkeep()
+	}
 	down, up := &l.e.lanes[wire.Downstream], &l.e.lanes[wire.Upstream]
 	if !down.closed {
 		return

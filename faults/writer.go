@@ -36,7 +36,7 @@ func (w *Writer) Send(s wire.Segment) {
 	if w.ended || len(s.Data) == 0 && !s.Last && !s.End {
 		return
 	}
-	w.slot.lane.deliver(w.slot, s, w.when(), w.binding())
+	w.slot.lane.deliver(w.slot, &s, w.when(), w.binding())
 }
 
 // Insert says bytes that the peer never sent. They must stay valid and
@@ -45,7 +45,7 @@ func (w *Writer) Insert(b []byte) {
 	if w.ended || len(b) == 0 {
 		return
 	}
-	w.slot.lane.deliver(w.slot, wire.Segment{Dir: w.Dir(), Part: wire.Opaque, Data: b, Off: inserted, Pos: inserted}, w.when(), w.binding())
+	w.slot.lane.deliver(w.slot, &wire.Segment{Dir: w.Dir(), Part: wire.Opaque, Data: b, Off: inserted, Pos: inserted}, w.when(), w.binding())
 }
 
 // Replace sends a segment with other bytes in place of its own. Later rules see
@@ -80,17 +80,17 @@ func (w *Writer) Repeat(b []byte, n int64, every time.Duration) {
 		return
 	}
 	e := entry{at: w.when(), by: w.binding(), op: OpSend, ext: b, again: &again{left: n, every: every, bond: w.slot.bond}}
-	w.slot.lane.out.put(e, nil)
+	w.slot.lane.put(e, nil)
 }
 
 // Behind is when what was said before on this direction has left, zero if that is
 // over, or no matter of time because of a stall.
 func (w *Writer) Behind() (last time.Time) {
-	out := &w.slot.lane.out
-	if out.stalled() {
+	out := w.slot.lane.out
+	if out.empty() || out.stalled() {
 		return last
 	}
-	for _, e := range out.entries[out.head:] {
+	for _, e := range out.waiting() {
 		if e.at.After(last) {
 			last = e.at
 		}
@@ -288,7 +288,12 @@ func (w *Writer) Opposite() *Writer {
 // the connection closes: it should ask nothing more then.
 func (w *Writer) Told(closes bool) {
 	x := w.slot.lane.ex
-	w.slot.lane.e.closing = closes || x != nil && saysClose(&x.Head)
+	e := w.slot.lane.e
+	if e.closing = closes || x != nil && saysClose(&x.Head); e.closing {
+		e.unkeep()
+	} else if x != nil && !e.kept && asksToKeep(&x.Head) {
+		e.keep(true)
+	}
 }
 
 // Free lets go, in order, what this stage held back in either direction, and

@@ -109,6 +109,9 @@ func (j *journal) forget() {
 	}
 	if e.kind == exchangeFinished {
 		n := j.exchanges.count
+		if n == 0 || j.exchanges.at(0).seq > seq { // it is out of there, too: as usual
+			n = 0
+		}
 		i := sort.Search(n, func(i int) bool { return j.exchanges.at(i).seq >= seq })
 		if i < n && j.exchanges.at(i).seq == seq {
 			x := j.exchanges.at(i)

@@ -41,10 +41,8 @@ type leg struct {
 	unread int32    // how many unread bytes the engine was told of
 	piped  int32    // bytes read from it that are still in pipe: see pipe.go
 
-	pend []byte    // what the peer did not take
-	at   int       // pend before it is out
-	lone []stretch // of pend, what is to leave apart
-	said int64     // bytes its kernel took
+	pend *backlog // what the peer did not take; nil: it took all
+	said int64    // bytes its kernel took
 
 	ending *ending // what is asked for and not yet done
 	ended  string  // fin, rst, close, linger, refused; for people
@@ -83,12 +81,24 @@ func (g *leg) ready(l *loop, r sys.Ready) {
 }
 
 // pending is how many bytes wait for the peer to take them.
-func (g *leg) pending() int { return len(g.pend) - g.at }
+func (g *leg) pending() int {
+	if g.pend == nil {
+		return 0
+	}
+	return len(g.pend.bytes) - g.pend.at
+}
 
 // outgone is how many bytes were said to the peer, taken by it or not.
 func (g *leg) outgone() int64 { return g.said + int64(g.pending()) }
 
-// stretch is a run of a leg's pending bytes.
+// backlog is bytes that wait for a peer. The loop lends it, since few sessions have one.
+type backlog struct {
+	bytes []byte
+	at    int       // bytes before it are out
+	lone  []stretch // what is to leave apart
+}
+
+// stretch is a run of a backlog's bytes.
 type stretch struct {
 	from, to int
 	number   uint64
@@ -110,9 +120,9 @@ func (g *leg) send(b []byte, apart uint64) {
 		g.pend = g.s.l.block()
 	}
 	if apart != 0 {
-		g.mark(len(b), apart)
+		g.pend.mark(len(b), apart)
 	}
-	g.pend = append(g.pend, b...)
+	g.pend.bytes = append(g.pend.bytes, b...)
 }
 
 // filter makes the kernel lose segments of the peer. That it may was asked when
@@ -128,22 +138,24 @@ func (g *leg) filter(f faults.Filter) {
 }
 
 // mark notes that the next n bytes to be pending leave apart.
-func (g *leg) mark(n int, number uint64) {
-	if k := len(g.lone) - 1; k >= 0 && g.lone[k].number == number && g.lone[k].to == len(g.pend) {
-		g.lone[k].to += n
+func (p *backlog) mark(n int, number uint64) {
+	if k := len(p.lone) - 1; k >= 0 && p.lone[k].number == number && p.lone[k].to == len(p.bytes) {
+		p.lone[k].to += n
 		return
 	}
-	g.lone = append(g.lone, stretch{len(g.pend), len(g.pend) + n, number})
+	p.lone = append(p.lone, stretch{len(p.bytes), len(p.bytes) + n, number})
 }
 
 // write gives b to the kernel and says how much of it was taken.
 func (g *leg) write(b []byte, apart bool) int {
 	l := g.s.l
-	write := l.k.Write
+	var n int
+	var out sys.Outcome
 	if apart {
-		write = l.k.WriteApart
+		n, out = l.k.WriteApart(g.sock, b)
+	} else {
+		n, out = l.k.Write(g.sock, b)
 	}
-	n, out := write(g.sock, b)
 	switch {
 	case out == sys.Reset || out == sys.EOF:
 		g.fail()
@@ -158,37 +170,45 @@ func (g *leg) write(b []byte, apart bool) int {
 
 // flush writes what waits, as far as the peer takes it.
 func (g *leg) flush() {
+	p := g.pend
+	if p == nil {
+		return
+	}
 	for g.up && g.pending() > 0 && g.flags&sys.Out != 0 && !g.broken && !g.mute {
-		to, apart := len(g.pend), false
-		if len(g.lone) > 0 {
-			if to = g.lone[0].from; g.at >= to {
-				to, apart = g.lone[0].to, true
+		to, apart := len(p.bytes), false
+		if len(p.lone) > 0 {
+			if to = p.lone[0].from; p.at >= to {
+				to, apart = p.lone[0].to, true
 			}
 		}
-		g.at += g.write(g.pend[g.at:to], apart)
-		if apart && g.at == to {
-			g.lone = g.lone[1:]
+		p.at += g.write(p.bytes[p.at:to], apart)
+		if apart && p.at == to {
+			p.lone = p.lone[1:]
 		}
 	}
 	switch {
-	case g.pend == nil:
 	case g.pending() == 0:
 		g.forget()
-	case g.at > len(g.pend)/2:
-		g.pend = g.pend[:copy(g.pend, g.pend[g.at:])]
-		for i := range g.lone {
-			g.lone[i].from -= g.at
-			g.lone[i].to -= g.at
-		}
-		g.at = 0
+	case p.at > len(p.bytes)/2:
+		p.compact()
 	}
+}
+
+// compact drops what is out.
+func (p *backlog) compact() {
+	p.bytes = p.bytes[:copy(p.bytes, p.bytes[p.at:])]
+	for i := range p.lone {
+		p.lone[i].from -= p.at
+		p.lone[i].to -= p.at
+	}
+	p.at = 0
 }
 
 // forget drops what waits.
 func (g *leg) forget() {
 	if g.pend != nil {
 		g.s.l.giveBack(g.pend)
-		g.pend, g.at, g.lone = nil, 0, nil
+		g.pend = nil
 	}
 }
 

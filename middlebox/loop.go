@@ -58,7 +58,7 @@ type loop struct {
 	buf       []byte // the one read buffer; what is read is written from it at once
 	scratch   faults.Scratch
 	record    []byte // what was last packed for the journal
-	spare     [][]byte
+	spare     []*backlog
 	sessions  []*session
 	listeners []*listener // the first loop's
 	starved   []*session  // unread because the box holds too much
@@ -69,6 +69,9 @@ type loop struct {
 	retirees  int // sockets that only have to end well
 	draining  bool
 	stopped   bool
+
+	turns faults.Histogram // how long turns took
+	late  faults.Histogram // how late alarms were served
 
 	mail struct {
 		sync.Mutex
@@ -122,7 +125,10 @@ func (l *loop) turn(limit time.Duration) {
 			o.ready(l, ev.Ready)
 		}
 	}
-	l.alarms.due(l.now, l.enqueue)
+	for t, late := l.alarms.due(l.now); t != nil; t, late = l.alarms.due(l.now) {
+		l.late.Add(late)
+		l.enqueue(t)
+	}
 	l.feedStarved()
 	l.runQueue()
 }
@@ -130,11 +136,13 @@ func (l *loop) turn(limit time.Duration) {
 // wait lets the kernel wait until something happens, or an alarm is due, or
 // limit is over; not at all if there is work.
 func (l *loop) wait(limit time.Duration) int {
+	now := l.k.Now()
+	l.turns.Add(now.Sub(l.now)) // the last turn is over
 	if l.head < len(l.queue) || l.hasMail() {
 		limit = 0
 	}
 	if at := l.alarms.next(); !at.IsZero() {
-		limit = shorter(limit, max(at.Sub(l.k.Now()), 0))
+		limit = shorter(limit, max(at.Sub(now), 0))
 	}
 	if len(l.starved) > 0 {
 		limit = shorter(limit, starvedLook)
@@ -226,19 +234,20 @@ func (l *loop) owner(s sys.Socket) owner {
 	return l.owners[s]
 }
 
-// block lends a buffer for bytes that have to wait; giveBack takes it again.
-func (l *loop) block() []byte {
+// block lends memory for bytes that have to wait; giveBack takes it again.
+func (l *loop) block() *backlog {
 	if n := len(l.spare); n > 0 {
 		b := l.spare[n-1]
 		l.spare = l.spare[:n-1]
 		return b
 	}
-	return make([]byte, 0, l.tune.Buffer)
+	return &backlog{bytes: make([]byte, 0, l.tune.Buffer)}
 }
 
-func (l *loop) giveBack(b []byte) {
-	if len(l.spare) < 64 && cap(b) <= 4*l.tune.Buffer {
-		l.spare = append(l.spare, b[:0])
+func (l *loop) giveBack(b *backlog) {
+	if len(l.spare) < 64 && cap(b.bytes) <= 4*l.tune.Buffer {
+		*b = backlog{bytes: b.bytes[:0]}
+		l.spare = append(l.spare, b)
 	}
 }
 

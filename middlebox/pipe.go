@@ -47,7 +47,7 @@ func (s *session) carry(d wire.Direction, n int64) (out sys.Outcome, done bool) 
 		if out, done = from.fill(n); out != sys.OK || !done {
 			return out, done
 		}
-		s.last = s.l.now
+		s.last = s.l.now.Sub(s.opened)
 	}
 	if moved := to.drain(from, n); moved > 0 {
 		s.step(faults.Input{Kind: faults.InSkipped, Dir: d, N: moved})
@@ -119,7 +119,7 @@ func (g *leg) spill() {
 	}
 	b := g.s.l.block()
 	for g.piped > 0 {
-		g.recall(b[:cap(b)])
+		g.recall(b.bytes[:cap(b.bytes)])
 	}
 	g.s.l.giveBack(b)
 }

@@ -36,7 +36,7 @@ type session struct {
 	num    uint64
 	peer   netip.AddrPort
 	opened time.Time
-	last   time.Time // a byte was read
+	last   time.Duration // since then, a byte was read
 
 	dialled  bool // there is an upstream connection, or will be none
 	ended    bool // over: it is no longer one of the loop's
@@ -46,7 +46,7 @@ type session struct {
 	cut      bool // a fault ended a side of it
 	draining bool
 
-	stalled   stall   // the newest that a rule made
+	stalled   *stall  // the newest that a rule made
 	target    *string // what a proxy's session dialled; nil: the route's upstream
 	cause     string
 	rules     []string // that fired
@@ -65,7 +65,7 @@ func (s *session) upstream() string {
 
 // open makes a session of an accepted connection.
 func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) {
-	s := &session{l: l, r: r, num: num, conf: r.conf.Load(), plan: r.force.Load().plan, peer: peer, opened: l.now, last: l.now}
+	s := &session{l: l, r: r, num: num, conf: r.conf.Load(), plan: r.force.Load().plan, peer: peer, opened: l.now}
 	s.do = s
 	s.leg[wire.Downstream] = leg{s: s, to: wire.Downstream, sock: sock, up: true, flags: sys.Out}
 	s.leg[wire.Upstream] = leg{s: s, to: wire.Upstream, sock: sys.None}
@@ -100,8 +100,9 @@ func (s *session) rounds() {
 	if at := s.eng.Deadline(); !at.IsZero() && !at.After(l.now) {
 		s.step(faults.Input{Kind: faults.InTick})
 	}
-	for n := 1; ; n++ {
-		more := false
+	more := true
+	for n := 1; more; n++ {
+		more = false
 		for d := range s.leg {
 			s.leg[d].flush()
 		}
@@ -111,15 +112,14 @@ func (s *session) rounds() {
 			}
 		}
 		s.tally() // each round, or a turn could hold a turn's bytes past the bound
-		if !more {
-			break
-		}
-		if n >= l.tune.Rounds || l.spent >= l.tune.TurnBytes {
+		if more && (n >= l.tune.Rounds || l.spent >= l.tune.TurnBytes) {
 			l.enqueue(&s.task)
 			break
 		}
 	}
-	s.settle()
+	if s.settle(); more {
+		s.eng.Behind()
+	}
 }
 
 // relay moves at most one buffer in direction d; it says whether there may be more.
@@ -162,7 +162,7 @@ func (s *session) relay(d wire.Direction) bool {
 	}
 	b, out := from.input(n)
 	if out == sys.OK {
-		s.last = s.l.now
+		s.last = s.l.now.Sub(s.opened)
 		s.step(faults.Input{Kind: faults.InBytes, Dir: d, Data: b})
 	}
 	return s.took(d, out)
@@ -206,7 +206,7 @@ func (s *session) lastWords(d wire.Direction) bool {
 	if out != sys.OK {
 		return false // hangup tells
 	}
-	s.last = s.l.now
+	s.last = s.l.now.Sub(s.opened)
 	s.step(faults.Input{Kind: faults.InBytes, Dir: d, Data: b})
 	return true
 }
@@ -233,7 +233,9 @@ func (s *session) reset(d wire.Direction) {
 	from := &s.leg[d.Other()]
 	from.broken = true
 	s.step(faults.Input{Kind: faults.InReset, Dir: d})
-	from.over("rst")
+	if from.broken { // a proxy may have parted from it
+		from.over("rst")
+	}
 }
 
 // holds says whether the engine keeps bytes of d back.
@@ -268,6 +270,8 @@ func (s *session) perform(acts []faults.Action) {
 			s.note(a.Note)
 		case faults.OpFilter:
 			s.leg[a.Dir].filter(a.Filter)
+		case faults.OpPart:
+			s.leaveServer()
 		case faults.OpDial:
 			s.leaveServer()
 			s.startDial(a.Target)
@@ -278,14 +282,17 @@ func (s *session) perform(acts []faults.Action) {
 }
 
 // leaveServer hands the connection to a server that answered all it was asked to the
-// loop, which ends it; what still comes from it is read away there. The leg is
-// made ready for another.
+// loop, which ends it; what still comes from it is read away there. One that has
+// reset it is gone. The leg is made ready for another.
 func (s *session) leaveServer() {
 	if !s.dialled {
 		return // the first: what was asked of its leg before stands
 	}
 	g := &s.leg[wire.Upstream]
-	if g.up {
+	switch {
+	case g.broken:
+		g.over("rst")
+	case g.up:
 		g.fin()
 		g.retire(faults.OpFinish)
 	}
@@ -408,8 +415,10 @@ func (s *session) swap() {
 	}
 	defer s.guard()
 	s.plan = plan
-	if c := plan.Rule(s.stalled.rule); c == nil || !c.Rule.Armed {
-		s.stalled = stall{}
+	if s.stalled != nil {
+		if c := plan.Rule(s.stalled.rule); c == nil || !c.Rule.Armed {
+			s.stalled = nil
+		}
 	}
 	s.step(faults.Input{Kind: faults.InSwap, Plan: plan})
 	s.l.enqueue(&s.task)

@@ -248,7 +248,6 @@ func mixUp(w *world) {
 					g = next
 				default:
 					g.pend, next.pend = next.pend, g.pend
-					g.at, next.at = next.at, g.at
 				}
 			}
 		}
@@ -261,7 +260,7 @@ func forgetHeld(w *world) {
 		for _, s := range l.sessions {
 			for d := range s.leg {
 				if g := &s.leg[d]; g.pending() > 1 && len(s.rules) > 0 {
-					g.pend = g.pend[:len(g.pend)-1]
+					g.pend.bytes = g.pend.bytes[:len(g.pend.bytes)-1]
 				}
 			}
 		}

@@ -60,6 +60,20 @@ started 1 GET /1
 started 2 POST /2
 finished 1 204, 0 of -1, request whole, ok  []
 finished 2 0, 0 of -1, request whole, cut fin [non-idempotent request in a pipe pipelined before persistence was known request after Connection: close]`},
+		{"a connection too many, as soon as it is kept", faults.Rule{Name: "x", Fault: "surplus", Match: faults.Match{Path: "/none"}}, `
+sessions 2
+c> GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n
+>s GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n
+s> HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n
+>c HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n
+c> GET /2 HTTP/1.0\r\n\r\n
+>s GET /2 HTTP/1.0\r\n\r\n
+s> HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n
+>c HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n`, `
+started 1 GET /1
+finished 1 200, 0 of 0, request whole, ok  [more than two persistent connections]
+started 2 GET /2
+finished 2 200, 0 of 0, request whole, ok  []`},
 		{"no last chunk names its ending", faults.Rule{Name: "x", Fault: "no-last-chunk", Armed: true}, `
 s> HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n
 >c HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n

@@ -70,7 +70,10 @@ func (h *Head) framingFields() framing {
 	f := framing{length: -1}
 	for i := range h.Fields {
 		name := h.Name(i)
-		trimmed := bytes.TrimRight(name, " \t\v\f\r")
+		trimmed := name
+		for n := len(trimmed); n > 0 && trimmed[n-1] <= ' ' && bytes.IndexByte(beforeColon, trimmed[n-1]) >= 0; n-- {
+			trimmed = trimmed[:n-1]
+		}
 		switch {
 		case equalFold(trimmed, "Content-Length"):
 			f.contentLength(h.Value(i))
@@ -124,6 +127,9 @@ func (f *framing) transferEncoding(value []byte) {
 }
 
 var comma = []byte{','}
+
+// beforeColon is the white space that may wrongly stand before a colon.
+var beforeColon = []byte(" \t\v\f\r")
 
 // trim cuts white space from both ends, line ends of folds included.
 func trim(b []byte) []byte {

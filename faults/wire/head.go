@@ -70,6 +70,14 @@ type Head struct {
 	Declared int64
 }
 
+// ReadHead finds once more where things stand in a request's head that was kept
+// raw, or in the beginning of one; nil if it is none. So who keeps many heads need
+// not keep their places.
+func ReadHead(raw []byte) (h *Head) {
+	NewPair(func(s Segment) { h = s.Head }).Feed(Upstream, raw)
+	return h
+}
+
 // MaxHead is the largest head, in bytes, whose raw bytes are kept; a longer one
 // turns its direction Opaque. nginx and Apache refuse heads of 32 KiB and more.
 const MaxHead = 256 << 10
@@ -154,7 +162,9 @@ func (h *Head) startLine() {
 func (h *Head) field(from int) {
 	l := Line{Start: from, Colon: from, Value: from, End: len(h.Raw)}
 	line := h.Raw[from:]
-	l.Stop = from + len(bytes.TrimRight(line, " \t\r\n"))
+	for l.Stop = len(h.Raw); l.Stop > from && isSpace(h.Raw[l.Stop-1]); {
+		l.Stop--
+	}
 	// A colon behind a fold is part of the value: names do not span lines.
 	if colon := bytes.IndexByte(line[:bytes.IndexByte(line, '\n')], ':'); colon >= 0 {
 		l.Colon = from + colon

@@ -79,6 +79,26 @@ func (t *tokenizer) startByte(c byte) (reason string) {
 	return ""
 }
 
+// run is how many bytes at the start of b leave the line where it is: most bytes
+// of a start line are such, of its target above all.
+func (t *tokenizer) run(b []byte) (n int) {
+	switch t.line {
+	case inMethod:
+		for n < len(b) && isToken(b[n]) {
+			n++
+		}
+	case inTarget:
+		for n < len(b) && b[n] > ' ' && b[n] != 0x7f {
+			n++
+		}
+	case inReason:
+		for n < len(b) && b[n] >= ' ' && b[n] != 0x7f {
+			n++
+		}
+	}
+	return n
+}
+
 // statusByte is startByte for what follows the version of a status line, and for
 // the line end.
 func (t *tokenizer) statusByte(c byte) (reason string) {

@@ -190,15 +190,18 @@ func (t *tokenizer) scan(b []byte) (n int, where string) {
 	if t.state == inChunkSize {
 		advance = (*tokenizer).sizeByte
 	}
-	for i, c := range b {
-		if where = advance(t, c); where != "" {
-			return i, where
+	for n < len(b) {
+		if n += t.run(b[n:]); n == len(b) {
+			break
 		}
-		if t.line == lineDone {
-			return i + 1, ""
+		if where = advance(t, b[n]); where != "" {
+			return n, where
+		}
+		if n++; t.line == lineDone {
+			break
 		}
 	}
-	return len(b), ""
+	return n, ""
 }
 
 // sayLine emits what scan advanced over, and refuses what it stopped at.
