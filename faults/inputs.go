@@ -169,6 +169,7 @@ func (e *Engine) dialFailed(err error) {
 	down.mute, up.mute, up.closed = true, true, true
 	up.out.drop(e.now) // what fired towards the server is told
 	up.halted, up.gag = false, nil
+	e.windUp() // the client may have had its ending before
 	op := OpReset
 	switch e.o.OnDialError {
 	case "fin":
