@@ -14,8 +14,8 @@ import (
 // chain -> say -> straight to an action, or into the outbox.
 type lane struct {
 	e     *Engine
-	chain []*slot // rules at work, in the order of their plan
-	out   *outbox // nil: nothing waits
+	chain []*slot   // rules at work, in the order of their plan
+	out   *outbox   // nil: nothing waits
 	hold  *hold     // nil until a message of this direction had to be decided on
 	ex    *Exchange // of the message in progress; nil outside any, and for answers nobody asked for
 	gag   *bond     // a rule lets nothing out
