@@ -19,10 +19,11 @@ help:
 	@echo "make gobench BENCH=$(BENCH): the Go benchmarks, six times, as benchstat reads them"
 	@echo "make docs    what is generated in README.md and docs/faults.md anew"
 
-# The simulation runs whole without the race detector, which would make it ten
-# times as slow, and in part with it.
+# The simulation and the crowd run whole without the race detector, which would
+# make them ten times as slow, and in part with it.
 test: tools lint
 	$(GO) test -run '^TestSimulation' ./middlebox
+	$(GO) test -run '^TestCrowd' ./cmd/crimp/e2e
 	$(GO) test -race -timeout 9m ./...
 
 quick: tools
@@ -57,7 +58,7 @@ fuzz:
 	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
 		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
 			echo "$$target in $$(dirname $$file)"; \
-			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$(dirname $$file); \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$(dirname $$file); \
 		done; \
 	done
 

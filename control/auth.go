@@ -67,7 +67,11 @@ func (s *Server) admit(r *http.Request, token bool) *refusal {
 	if !s.originAllowed(r) {
 		return &refusal{http.StatusForbidden, "forbidden: Origin " + quote(strings.Join(r.Header.Values("Origin"), ", ")) + " is neither this address nor listed in control.origins"}
 	}
-	if token && !s.tokenRight(r) {
+	switch {
+	case !token || s.tokenRight(r):
+	case tokenOf(r) != "":
+		return &refusal{http.StatusUnauthorized, "unauthorized: that is not this box's token"}
+	default:
 		return &refusal{http.StatusUnauthorized, "unauthorized: a token is needed, as \"Authorization: Bearer TOKEN\" or, for a WebSocket in a browser, as the subprotocol bearer.BASE64URL"}
 	}
 	return nil

@@ -17,7 +17,7 @@
 // Reading order: message.go (what is said), wire.go (how it is framed),
 // methods.go (what each method does), server.go and auth.go (the door),
 // stream.go and conn.go (one WebSocket), hub.go (subscriptions), wait.go,
-// lease.go; then the other end, client.go, calls.go and subscription.go; and
+// lease.go, conflict.go; then the other end, client.go, calls.go and subscription.go; and
 // schema.go.
 //
 // What it promises:

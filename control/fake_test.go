@@ -156,13 +156,13 @@ func (b *fakeBox) changed(r *middlebox.RouteState, i int, rule faults.Rule, c mi
 	if rule.Armed && b.panic != nil {
 		return middlebox.Changed{}, faults.Errorf(faults.Forbidden, "", "panic by %s: %s", b.panic.Who, b.panic.Why)
 	}
-	*s = middlebox.RuleState{Rule: rule, Route: r.Name, Rev: s.Rev + 1, Lease: c.Lease, Expires: c.Expiry, Why: c.Why, ArmedAt: s.ArmedAt, Summary: rule.Fault, NearMiss: s.NearMiss}
+	*s = middlebox.RuleState{Rule: rule, Route: r.Name, Rev: s.Rev + 1, Lease: c.Lease, Expires: c.Expiry, Why: c.Why, ArmedAt: s.ArmedAt, Arming: s.Arming, Summary: rule.Fault, NearMiss: s.NearMiss}
 	if rule.Armed {
 		event = "rule.armed"
 	}
 	seq := b.emit(middlebox.Event{Type: event, Route: r.Name, Rule: rule.Name, Data: map[string]any{"who": c.Who, "why": c.Why}})
 	if rule.Armed {
-		s.ArmedAt = seq
+		s.ArmedAt, s.Arming = seq, seq
 	}
 	return middlebox.Changed{Rule: *s, Rev: s.Rev, Seq: seq, Sessions: r.Sessions}, nil
 }
@@ -284,7 +284,7 @@ func (b *fakeBox) Match(f middlebox.Filter) (func(middlebox.Event) (bool, string
 			return false, ""
 		}
 		if x, ok := e.Data.(middlebox.ExchangeItem); ok && f.Match.Path != "" && f.Match.Path != x.Request.Target {
-			return false, "path"
+			return false, "(path): no"
 		}
 		return true, ""
 	}, nil

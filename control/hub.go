@@ -31,6 +31,7 @@ type subscription struct {
 	all    bool // every event
 	topics []string
 	stats  bool
+	rate   *allowance    // of traffic events; nil: all
 	stop   chan struct{} // closed by unsubscribe
 }
 
@@ -44,6 +45,9 @@ func subscribe(c *call, p SubscribeParams) (SubscribeResult, error) {
 		return SubscribeResult{}, faults.Errorf(faults.Limit, "", "%d subscriptions on this connection; unsubscribe one", maxSubs)
 	}
 	sub := &subscription{conn: c.conn, all: len(p.Topics) == 0, stop: make(chan struct{})}
+	if p.Rate != nil {
+		sub.rate = &allowance{rate: float64(*p.Rate), left: float64(*p.Rate), at: time.Now()}
+	}
 	for i, topic := range p.Topics {
 		if topic == statsTopic {
 			sub.stats = true
@@ -112,6 +116,30 @@ func (sub *subscription) wants(eventType string) bool {
 	return false
 }
 
+// traffic says whether events of that type come with what peers do, and so may
+// come by the thousand; the others tell of a change, and there is no rate to them.
+func traffic(eventType string) bool {
+	word, _, _ := strings.Cut(eventType, ".")
+	return word == "session" || word == "exchange" || word == "fault" || eventType == "rule.missed"
+}
+
+// allowance lets so many a second through, and as many at once after a second's
+// quiet.
+type allowance struct {
+	rate, left float64
+	at         time.Time // when left was so much
+}
+
+func (a *allowance) take(now time.Time) bool {
+	a.left = min(a.rate, a.left+a.rate*now.Sub(a.at).Seconds())
+	a.at = now
+	if a.left < 1 {
+		return false
+	}
+	a.left--
+	return true
+}
+
 // pump brings a subscriber every event after seq until it is stopped.
 func (sub *subscription) pump(seq int64) {
 	c := sub.conn
@@ -178,9 +206,10 @@ func (p *pumping) round() <-chan struct{} {
 	ready := p.at.Ready() // before Next: nothing comes in unnoticed between them
 	n, lost := p.at.Next(p.events)
 	fits := lost == 0
+	now := time.Now()
 	for _, e := range p.events[:n] {
 		p.seq = e.Seq
-		if fits && p.sub.wants(e.Type) {
+		if fits && p.sub.wants(e.Type) && (p.sub.rate == nil || !traffic(e.Type) || p.sub.rate.take(now)) {
 			fits = out.offer(p.sub, encodeNote("event", EventNote{p.sub.id, e}), false)
 		}
 	}

@@ -102,6 +102,72 @@ func TestTopics(t *testing.T) {
 	}
 }
 
+// A subscriber with a rate is told of every change, and of traffic as much as it
+// asked for: what is left out is no reason for a resync.
+func TestRate(t *testing.T) {
+	w := newWorld(t)
+	ws := w.raw(nil)
+	say(t, ws, "subscribe", `{"rate":20}`)
+	next(t, ws)
+	start := time.Now()
+	const rounds = 200
+	for range rounds {
+		for _, typ := range []string{"session.opened", "exchange.finished", "rule.missed", "fault.fired"} {
+			w.box.Emit(middlebox.Event{Type: typ})
+		}
+		w.box.Emit(middlebox.Event{Type: "rule.armed"})
+	}
+	told := map[string]int{}
+	for told["rule.armed"] < rounds {
+		n := next(t, ws)
+		if n.Method != "event" {
+			t.Fatalf("got %+v", n)
+		}
+		told[n.Params.Type]++
+	}
+	some := told["session.opened"] + told["exchange.finished"] + told["rule.missed"] + told["fault.fired"]
+	if most := 20 + 20*time.Since(start).Seconds(); some < 20 || float64(some) > most {
+		t.Errorf("%d events of traffic; want 20 at once and 20 a second, %.0f at most", some, most)
+	}
+	say(t, ws, "subscribe", `{"rate":0}`)
+	for {
+		n := next(t, ws)
+		if n.Method == "event" {
+			continue
+		}
+		if n.Error == nil || n.Error.Data.Field != "rate" {
+			t.Errorf("a rate of 0: %+v", n)
+		}
+		return
+	}
+}
+
+func TestAllowance(t *testing.T) {
+	start := time.Unix(1000, 0)
+	a := &allowance{rate: 4, left: 4, at: start}
+	for _, step := range []struct {
+		after time.Duration
+		asked int
+		want  int
+	}{
+		{0, 9, 4},                       // what a second has, at once
+		{100 * time.Millisecond, 9, 0},  // not one yet
+		{250 * time.Millisecond, 9, 1},  // a quarter of a second has one
+		{time.Hour, 9, 4},               // it does not add up
+		{time.Hour + time.Second, 3, 3}, // within it nothing is left out
+	} {
+		got := 0
+		for range step.asked {
+			if a.take(start.Add(step.after)) {
+				got++
+			}
+		}
+		if got != step.want {
+			t.Errorf("after %v: %d of %d, want %d", step.after, got, step.asked, step.want)
+		}
+	}
+}
+
 func TestUnsubscribe(t *testing.T) {
 	w := newWorld(t)
 	ws := w.raw(nil)

@@ -9,7 +9,7 @@ import (
 )
 
 // This file ties rules to something that ends: a lease to a WebSocket, a ttl to
-// the clock. The box knows of both (RuleState.Lease, .Expires, .ArmedAt), and
+// the clock. The box knows of both (RuleState.Lease, .Expires, .Arming), and
 // what it says is the truth: when an end comes, the rule is looked up, and left
 // alone if it has been set or armed again since and belongs to somebody else, to
 // no one, or to a later time. if_rev closes the gap between look and deed.
@@ -27,14 +27,14 @@ const (
 
 // lease is a connection's hold on a rule.
 type lease struct {
-	end     leaseEnd
-	armedAt int64 // of disarmRule: the arming that was leased
+	end    leaseEnd
+	arming int64 // of disarmRule: the one that was leased
 }
 
 // holds says whether the rule is still the one that the lease is for.
 func (l lease) holds(owner string, r middlebox.RuleState) bool {
 	if l.end == disarmRule {
-		return r.Armed && r.ArmedAt == l.armedAt
+		return r.Arming == l.arming // a panic may have disarmed it, and a release arm it again
 	}
 	return r.Lease == owner
 }
@@ -74,7 +74,7 @@ func (c *call) tied(done middlebox.Changed, owner string, end leaseEnd) {
 		delete(c.conn.leases, key)
 		return
 	}
-	c.conn.leases[key] = lease{end, done.Rule.ArmedAt}
+	c.conn.leases[key] = lease{end, done.Rule.Arming}
 }
 
 // rule looks a rule up.

@@ -126,6 +126,7 @@ type ActResult struct {
 // SubscribeParams of subscribe.
 type SubscribeParams struct {
 	Topics []string `json:"topics,omitempty" help:"event types or their first word, or stats; all events unless told"`
+	Rate   *int     `json:"rate,omitempty" min:"1" max:"1000000" help:"at most so many a second of session, exchange, fault and rule.missed events: those over it are left out, as a gap in seq shows; all unless told"`
 }
 
 // SubscribeResult of subscribe: a snapshot; every event after Seq follows.

@@ -2,6 +2,7 @@ package control
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"reflect"
@@ -151,12 +152,12 @@ func routeList(c *call, _ Nothing) (RouteListResult, error) {
 
 func routeSet(c *call, p RouteSetParams) (RouteSetResult, error) {
 	r, seq, err := c.srv.box.SetRoute(p.Route, c.change(p.Why, p.IfRev))
-	return RouteSetResult{Route: r, Rev: r.Rev, Seq: seq}, err
+	return RouteSetResult{Route: r, Rev: r.Rev, Seq: seq}, c.srv.routeConflict(err, p.Route.Name)
 }
 
 func routeDelete(c *call, p RouteDeleteParams) (SeqResult, error) {
 	seq, err := c.srv.box.DeleteRoute(p.Name, c.change(p.Why, p.IfRev))
-	return SeqResult{seq}, err
+	return SeqResult{seq}, c.srv.routeConflict(err, p.Name)
 }
 
 func ruleList(c *call, f middlebox.Filter) (RuleListResult, error) {
@@ -180,7 +181,7 @@ func ruleSet(c *call, p RuleSetParams) (middlebox.Changed, error) {
 	if err == nil {
 		c.tied(done, change.Lease, removeRule)
 	}
-	return done, err
+	return done, c.srv.ruleConflict(err, p.Route, cmp.Or(p.Rule.Name, p.Rule.Fault))
 }
 
 func ruleArm(c *call, p RuleArmParams) (middlebox.Changed, error) {
@@ -195,7 +196,7 @@ func ruleArm(c *call, p RuleArmParams) (middlebox.Changed, error) {
 	if err == nil {
 		c.tied(done, lease, disarmRule)
 	}
-	return done, err
+	return done, c.srv.ruleConflict(err, p.Route, p.Name)
 }
 
 func ruleDisarm(c *call, p RuleNameParams) (middlebox.Changed, error) {
@@ -203,7 +204,7 @@ func ruleDisarm(c *call, p RuleNameParams) (middlebox.Changed, error) {
 	if err == nil {
 		c.srv.ttls.forget(ruleKey{p.Route, p.Name})
 	}
-	return done, err
+	return done, c.srv.ruleConflict(err, p.Route, p.Name)
 }
 
 func ruleDelete(c *call, p RuleNameParams) (middlebox.Changed, error) {
@@ -211,7 +212,7 @@ func ruleDelete(c *call, p RuleNameParams) (middlebox.Changed, error) {
 	if err == nil {
 		c.srv.ttls.forget(ruleKey{p.Route, p.Name})
 	}
-	return done, err
+	return done, c.srv.ruleConflict(err, p.Route, p.Name)
 }
 
 func sessionList(c *call, f middlebox.Filter) (middlebox.List[middlebox.SessionItem], error) {

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -87,7 +89,7 @@ func TestArmActWait(t *testing.T) {
 	}
 	f := middlebox.Filter{Type: "fault.fired", Rule: "truncate"}
 	_, err = c.Wait(ctx, waitFor(0, f, 1))
-	if err == nil || err.Error() != "0 of 1 fault.fired for truncate in what has happened so far; near miss: GET /apis/x (path)" {
+	if err == nil || err.Error() != "0 of 1 fault.fired for truncate in what has happened so far; near miss: GET /apis/x (path): path /apis/x is not /api/*" {
 		t.Errorf("%v", err)
 	}
 
@@ -194,5 +196,64 @@ func TestLeaseAndTTLOnTheRealBox(t *testing.T) {
 	}
 	if armed, there := has("stays"); armed || !there {
 		t.Errorf("the rule whose arming was leased: armed %v, there %v", armed, there)
+	}
+}
+
+// What a rule is tied to outlasts a panic: armed again by a release, it ends when
+// its ttl runs out or its client goes; one whose client has gone meanwhile stays off.
+func TestPanicForgetsNoEnd(t *testing.T) {
+	base, _, box := realWorld(t)
+	ctx := t.Context()
+	dial := func() *Client {
+		t.Helper()
+		c, err := Dial(ctx, base, DialOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	armed := func(name string) bool {
+		l, err := box.Rules(middlebox.Filter{Rule: name})
+		return err == nil && len(l.Items) == 1 && l.Items[0].Armed
+	}
+	a, b := dial(), dial()
+	start := time.Now()
+	ttl := faults.Duration(500 * time.Millisecond)
+	for _, p := range []RuleSetParams{
+		{Route: "web", Rule: faults.Rule{Name: "timed", Fault: "truncate", Armed: true}, TTL: &ttl},
+		{Route: "web", Rule: faults.Rule{Name: "leased", Fault: "truncate"}},
+		{Route: "web", Rule: faults.Rule{Name: "held", Fault: "truncate"}},
+	} {
+		if _, err := b.SetRule(ctx, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	holder := dial()
+	for name, c := range map[string]*Client{"leased": a, "held": holder} {
+		if _, err := c.Arm(ctx, RuleArmParams{Route: "web", Name: name, Lease: "client"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.Panic(ctx, ""); err != nil {
+		t.Fatal(err)
+	}
+	before := box.State().Seq
+	a.Close()
+	if _, err := b.Wait(ctx, WaitParams{Filter: middlebox.Filter{Type: "control.left", Since: strconv.FormatInt(before, 10)}}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := b.Release(ctx, true)
+	if err != nil || !slices.Equal(r.Rearmed, []string{"web/timed", "web/held"}) && time.Since(start) < time.Duration(ttl) {
+		t.Errorf("armed again: %v, %v; want web/timed and web/held", r.Rearmed, err)
+	}
+	holder.Close()
+	for end := time.Now().Add(10 * time.Second); armed("timed") || armed("held"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("armed again by the release, a rule outlived what it was tied to: ttl %v, lease %v", armed("timed"), armed("held"))
+		}
+	}
+	if armed("leased") {
+		t.Error("armed again, though the client whose lease it was is gone")
 	}
 }

@@ -47,6 +47,7 @@ var words = map[reflect.Type]map[string][]string{
 	reflect.TypeFor[middlebox.Route](): {
 		"protocol": {"auto", "http", "tcp"}, "mode": {"forward", "proxy"}, "on_dial_error": {"rst", "fin", "502"},
 	},
+	reflect.TypeFor[middlebox.Limits](): {"excess": {"rst", "fin"}},
 	reflect.TypeFor[middlebox.Filter](): {
 		"type": eventTypesAndWords(), "outcome": {"ok", "cut", "rst", "stalled", "open"},
 	},

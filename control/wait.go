@@ -137,7 +137,7 @@ func (w *waiting) look(e middlebox.Event) bool {
 	if ok {
 		w.found = append(w.found, e)
 	} else if near != "" {
-		w.addNear(describe(e) + " (" + near + ")")
+		w.addNear(describe(e) + " " + near)
 	}
 	return len(w.found) == w.count
 }
@@ -153,7 +153,7 @@ func (w *waiting) addNear(text string) {
 }
 
 // report says how far a wait got and what nearly matched:
-// "1 of 3 fault.fired for truncate in 5s; near miss: GET /apis/x (path)".
+// "1 of 3 fault.fired for truncate in 5s; near miss: GET /apis/x (path): path /apis/x is not /api/*".
 func (w *waiting) report(s *Server, why string) string {
 	what := w.filter.Type
 	switch {
@@ -171,7 +171,7 @@ func (w *waiting) report(s *Server, why string) string {
 	text += " " + why
 	state := w.ofRule(s)
 	if len(w.near) > 0 {
-		text += "; near miss: " + strings.Join(w.near, ", ")
+		text += "; near miss: " + strings.Join(w.near, "; ")
 	}
 	if state != "" {
 		text += "; " + state

@@ -96,9 +96,9 @@ func TestWaitTellsHowFarItGot(t *testing.T) {
 			before: func(w *world) {
 				w.armed("truncate")
 				w.box.Emit(middlebox.Event{Type: "fault.fired", Route: "web", Rule: "truncate"})
-				w.box.routes[0].Rules[0].NearMiss = "GET /apis/x (path)"
+				w.box.routes[0].Rules[0].NearMiss = "GET /apis/x (path): path /apis/x is not /api/*"
 			},
-			want: "1 of 3 fault.fired for truncate in 5ms; near miss: GET /apis/x (path)",
+			want: "1 of 3 fault.fired for truncate in 5ms; near miss: GET /apis/x (path): path /apis/x is not /api/*",
 		},
 		{
 			name: "near misses of events", wait: waitFor(0, middlebox.Filter{Type: "exchange.finished", Route: "web", Match: faults.Match{Path: "/api"}, Since: "0"}, 1),
@@ -107,7 +107,7 @@ func TestWaitTellsHowFarItGot(t *testing.T) {
 					w.box.Emit(middlebox.Event{Type: "exchange.finished", Route: "web", Data: request(target)})
 				}
 			},
-			want: "0 of 1 exchange.finished on web in what has happened so far; near miss: GET /b (path), GET /c (path), GET /d (path)",
+			want: "0 of 1 exchange.finished on web in what has happened so far; near miss: GET /b (path): no; GET /c (path): no; GET /d (path): no",
 		},
 		{
 			name: "disarmed", wait: waitFor(0, middlebox.Filter{Type: "fault.fired", Rule: "truncate"}, 1),

@@ -73,6 +73,7 @@ type errorData struct {
 	Code    faults.Code `json:"code"`
 	Field   string      `json:"field"`
 	Message string      `json:"message"`
+	Current any         `json:"current,omitempty"` // of a conflict over if_rev: the rule or route as it stands
 }
 
 // onWire makes the wire's error of err. What is not a *faults.Error is a bug
@@ -86,7 +87,12 @@ func onWire(err error) *wireError {
 	if !ok {
 		number = codeInternal
 	}
-	return numbered(number, e)
+	w := numbered(number, e)
+	var c *conflict
+	if errors.As(err, &c) {
+		w.Data.Current = c.current
+	}
+	return w
 }
 
 func numbered(number int, e *faults.Error) *wireError {

@@ -10,7 +10,8 @@ import (
 // bandwidth lets bytes go at a rate, each direction by itself, as a slow link
 // does. It keeps a schedule: each piece, some 5 ms of the rate, is through at the
 // start plus the bytes so far by the rate, so late timers do not add up ("write, sleep, write" is 5 to 98 %
-// slow). A link that was idle, or late, catches up by `burst` at most.
+// slow). A link that was idle catches up by `burst` at most; what a busy machine
+// kept it from carrying it catches up with whole, within 1 s.
 //
 // With `share: route` all the sessions of the route are on one link. Each takes
 // pieces of the same size in turn, so that what they get is equal. Bytes that
@@ -102,8 +103,10 @@ type bandwidthStage struct {
 	asked  bool // the gate
 	idle   bool // it said no
 	ahead  time.Duration
-	mine   time.Time // when the last piece taken is due
+	took   time.Time // when the last piece was taken
+	mine   time.Time // when it is due
 	left   int       // bytes of it that have not come yet
+	turn   int64     // on a shared link: bytes that may be taken before the others'
 }
 
 // Open finds the link, so that not even the first read is too much for it.
@@ -125,9 +128,14 @@ func (b *bandwidthStage) Segment(s wire.Segment, w *Writer) {
 	b.ahead = w.Ahead()
 	for {
 		if b.left == 0 && len(s.Data) > 0 {
-			b.left = b.piece(w.Now())
-			b.mine = b.pacer.reserve(w.Now(), b.left)
+			b.took = w.Now()
+			b.left = b.piece(b.took)
+			b.mine = b.pacer.reserve(b.took, b.left)
 			w.Until(b.mine)
+			if b.turn <= 0 {
+				b.turn = b.pacer.fits(b.took, paceQuantum)
+			}
+			b.turn -= int64(b.left)
 		}
 		n := min(len(s.Data), b.left)
 		b.left -= n
@@ -139,27 +147,34 @@ func (b *bandwidthStage) Segment(s wire.Segment, w *Writer) {
 	}
 }
 
+// Late: what the link could have carried meanwhile it may carry yet.
+func (b *bandwidthStage) Late(by time.Duration) { b.pacer.late(by) }
+
 // piece is how many bytes go at a time.
 func (b *bandwidthStage) piece(at time.Time) int {
 	return int(min(b.pacer.fits(at, paceQuantum), paceMost))
 }
 
 // Ration keeps what is taken in within paceAhead. On a link that is shared a
-// session takes a piece, and its next one only when that is nearly through: in
-// the meantime it is the others' turn.
+// session takes some pieces, and more only when those are through: in the meantime
+// it is the others' turn, even where all catch up at one moment.
 func (b *bandwidthStage) Ration(now time.Time) (int64, time.Time) {
-	if b.idle {
-		return math.MaxInt64, time.Time{}
-	}
 	at := now.Add(b.ahead)
-	room := paceAhead - b.pacer.backlog(at)
-	if b.shared {
-		room = 2*paceQuantum - max(paceQuantum, b.mine.Sub(at))
-	}
-	if room > 0 {
+	switch {
+	case b.idle:
+		return math.MaxInt64, time.Time{}
+	case !b.shared:
+		room := paceAhead - b.pacer.backlog(at)
+		if room <= 0 {
+			return 0, now.Add(max(-room, time.Microsecond))
+		}
 		return max(int64(b.piece(at)), b.pacer.fits(at, room)), time.Time{}
+	case b.turn > 0:
+		return b.turn, time.Time{}
+	case b.mine.Before(at) && b.took.Before(at):
+		return b.pacer.fits(at, paceQuantum), time.Time{}
 	}
-	return 0, now.Add(max(-room, time.Microsecond))
+	return 0, now.Add(max(b.mine.Sub(at), time.Microsecond))
 }
 
 // Free is what the link would let through at once, so that a link faster than its

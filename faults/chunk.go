@@ -15,9 +15,8 @@ import (
 // until the close is what a read brought. A message without a body misses, and one
 // whose receiver speaks HTTP/1.0, which has no chunks.
 //
-// What clients make of it (client-behaviour.md, 6, 26, 27): fasthttp and
-// java.net.http read `0x5` as 0 and report an empty 200, wget accepts `ZZ`,
-// java.net.http a missing CRLF. Without a last chunk the connection ends, or it
+// What clients make of it: fasthttp and java.net.http read `0x5` as 0 and report an
+// empty 200, wget accepts `ZZ`, java.net.http a missing CRLF. Without a last chunk the connection ends, or it
 // would only be a stall: FIN to the receiver, and the sender sees success.
 type chunk struct {
 	Mode  string `json:"mode" help:"the size is not a number; is another; no CRLF behind the data; no last chunk, then FIN; an extension; a trailer; only chunked" enum:"bad_size,size_add,no_crlf,no_last,extension,trailer,rechunk"`
@@ -166,14 +165,22 @@ func (c *chunkStage) begin(s wire.Segment, w *Writer) {
 	if h.Framing != wire.ByChunks {
 		to.fields = "Transfer-Encoding: chunked\r\n"
 	}
-	if w.Fire() {
+	if c.fire(w) {
 		c.to = to
 	}
 }
 
+// fire asks the gate: where the ending is to come, that is told with it.
+func (c *chunkStage) fire(w *Writer) bool {
+	if c.p.Mode == "no_last" {
+		return w.FireAs()
+	}
+	return w.Fire()
+}
+
 // chunked does the damage to a chunked message.
 func (c *chunkStage) chunked(s wire.Segment, w *Writer) {
-	if c.off || w.slot.leaving && !c.omitted || !c.here(s) || !w.Fire() {
+	if c.off || w.slot.leaving && !c.omitted || !c.here(s) || !c.fire(w) {
 		if s.End && !c.off {
 			w.Miss("it has no chunk " + strconv.Itoa(c.p.N))
 		}
@@ -185,7 +192,9 @@ func (c *chunkStage) chunked(s wire.Segment, w *Writer) {
 		c.omitted = !s.Last
 		w.Omit(s)
 	case "no_last":
-		c.off = true
+		if c.off = true; s.Off < 0 {
+			w.FireBehind()
+		}
 		w.End(Fin, OtherDrain)
 	case "trailer":
 		c.off = true

@@ -21,6 +21,9 @@ type Census interface {
 	Before(sameClient bool) int
 	// Leave takes this session out of the count: it is refused.
 	Leave()
+	// Keep says whether this session is a persistent connection of its client, and
+	// answers how many of these that client address has here now.
+	Keep(on bool) int
 }
 
 // Door is what a route's listening socket does for all.

@@ -48,8 +48,8 @@
 // # An explicit proxy
 //
 // With Options.Proxying the client's request line names the server, and the engine
-// asks for the connection (OpDial) when something is to be said to it: proxy.go has
-// the order of it, and what is rewritten with nothing armed, and why.
+// asks for the connection (OpDial) when something is to be said to it: turn.go has
+// the order of it, proxy.go what is rewritten with nothing armed, and why.
 //
 // # A new fault
 //

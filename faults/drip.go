@@ -8,8 +8,8 @@ import (
 
 // drip lets a message out a few bytes at a time: Slowloris turned round. Every
 // client's time-out of silence is content with a byte now and then; only a
-// deadline for the whole ends it (client-behaviour.md, 38; the cpython
-// CVE-2021-3737 class). Each piece is a write of its own, the first at once. The
+// deadline for the whole ends it (the cpython CVE-2021-3737 class), and no client
+// measured has one by default. Each piece is a write of its own, the first at once. The
 // body of a chunked message is dripped with its framing.
 type drip struct {
 	Part  string   `json:"part" help:"what is dripped; the rest passes as it comes" enum:"head,body,all"`

@@ -123,6 +123,9 @@ func (d *dumbProxyStage) End(w *Writer) {
 	}
 }
 
+// Glues: the one connection lasts as long as the other.
+func (d *dumbProxyStage) Glues() bool { return d.deaf && !d.tunnel }
+
 // Hangup: the client has left, what it said last is still unread in the kernel.
 func (d *dumbProxyStage) Hangup(w *Writer) {
 	if d.hung = true; d.answered && w.Dir() == wire.Upstream {

@@ -74,6 +74,7 @@ type Op uint8
 
 const (
 	OpDial   Op = iota // connect to Target (empty: the route's upstream)
+	OpPart             // the upstream connection is over, its server is owed nothing; the client's stays
 	OpSend             // write Data to the leg that Dir flows to
 	OpShut             // FIN to that leg; the other direction goes on
 	OpFinish           // FIN to that leg, its input is read away until its FIN, RST or the linger limit
@@ -175,12 +176,16 @@ type Engine struct {
 
 	now      time.Time // of this Step; never goes back
 	opened   time.Time
-	active   time.Time // when the last byte came, either way
+	active   time.Time     // when the last byte came, either way
+	due      time.Duration // what Deadline said last, since opened; 0: nothing
+	door     *door         // nil: no connect rule was asked, or all let it on
+	proxy    *proxy        // nil but for an explicit proxy
+	shelf    *bar          // whole messages of a direction are kept behind it
 	protocol Protocol
-	door     *door  // nil: no connect rule was asked, or all let it on
-	proxy    *proxy // nil but for an explicit proxy
-	dialed   bool   // the upstream connection stands
-	closing  bool   // a message said Connection: close: no request should follow
+	oddly    Odd  // of all its exchanges
+	dialed   bool // the upstream connection stands
+	closing  bool // a message said Connection: close: no request should follow
+	kept     bool // the client means to keep the connection
 
 	*Scratch
 }
@@ -199,6 +204,10 @@ type Scratch struct {
 	spare    []*Exchange // to be used again
 	boxes    []*outbox   // to be used again
 	emptied  []*outbox   // of the last Step
+
+	// Delays counts for how long rules kept back what they delayed: from when it
+	// was read until it went out. It is all that outlives a Step.
+	Delays Histogram
 }
 
 // NewEngine makes the engine of a session whose client was just accepted. The
@@ -273,6 +282,7 @@ func (e *Engine) begin(now time.Time) {
 	if now.After(e.now) {
 		e.now = now
 	}
+	e.late()
 	clear(e.actions)
 	e.actions, e.notes = e.actions[:0], e.notes[:0]
 	if e.gather = e.gather[:0]; cap(e.gather) > 64<<10 {
@@ -286,9 +296,31 @@ func (e *Engine) begin(now time.Time) {
 	}
 }
 
+// late tells the stages that this Step should have been before, if it should.
+func (e *Engine) late() {
+	by := e.now.Sub(e.opened) - e.due
+	if e.due == 0 || by <= 0 {
+		return
+	}
+	e.due = 0
+	for d := range e.lanes {
+		for _, s := range e.lanes[d].chain {
+			if k, ok := s.stage.(Later); ok {
+				k.Late(by)
+			}
+		}
+	}
+}
+
 // finish lets out what has become due, and adds the notes.
 func (e *Engine) finish() []Action {
+	for d := range e.lanes {
+		e.lanes[d].settleShelf()
+	}
 	e.release()
+	if p := e.proxy; p != nil && p.parting && p.severable(nil) {
+		p.part()
+	}
 	if e.proxy != nil && e.proxy.turn() {
 		e.release()
 	}
@@ -330,7 +362,7 @@ func (e *Engine) Deadline() time.Time {
 	}
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if !l.waits() && !l.halted && l.gag == nil && !l.turnDue() {
+		if !l.waits() && !l.halted && l.gag == nil && !l.turnDue() && !l.barred() {
 			sooner(l.out.next())
 		}
 		sooner(l.hold.due())
@@ -341,8 +373,14 @@ func (e *Engine) Deadline() time.Time {
 			}
 		}
 	}
+	if e.due = 0; !first.IsZero() {
+		e.due = first.Sub(e.opened)
+	}
 	return first
 }
+
+// Behind says that the session has more to do at once, and is made to wait for it.
+func (e *Engine) Behind() { e.due = max(1, e.now.Sub(e.opened)) }
 
 // Demand is what to do with a direction's source now. Ask again after each Step.
 func (e *Engine) Demand(d wire.Direction) Demand {

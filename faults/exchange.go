@@ -23,7 +23,7 @@ type Exchange struct {
 	End      Ending
 	Whole    bool   // the response went out to its last byte
 	Outcome  string // open, ok, cut, rst, stalled
-	Odd      []string
+	Odd      Odd
 	Fired    []Firing
 
 	Started, Finished time.Time
@@ -92,8 +92,8 @@ type Firing struct {
 // reset makes the exchange new, keeping its buffers.
 func (x *Exchange) reset(n uint64, now time.Time) {
 	raw, fields := x.Head.Raw[:0], x.Head.Fields[:0]
-	odd, fired, verdicts := x.Odd[:0], x.Fired[:0], x.verdicts[:0]
-	*x = Exchange{N: n, Started: now, Declared: -1, Outcome: "open", Odd: odd, Fired: fired, verdicts: verdicts}
+	fired, verdicts := x.Fired[:0], x.verdicts[:0]
+	*x = Exchange{N: n, Started: now, Declared: -1, Outcome: "open", Fired: fired, verdicts: verdicts}
 	x.Head.Raw, x.Head.Fields = raw, fields
 }
 

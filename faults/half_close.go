@@ -3,7 +3,7 @@ package faults
 // half_close says FIN to one side and lets the other direction go on (RFC 9293
 // section 3.6). A client that half-closes after its request is legal, and still
 // Node's server answers it with nothing and Go's cancels the handler's context
-// (client-behaviour.md, 36); a relay that makes a full close of it loses the
+// (golang/go#18527); a relay that makes a full close of it loses the
 // reply. What would still have gone to that side is dropped.
 type halfClose struct {
 	At   Position `json:"at" help:"where the FIN comes, in the direction of the match; without one, in that towards side"`

@@ -72,9 +72,7 @@ func (l *lane) ask(status int) {
 			kept = append(kept, p)
 		case No:
 			p.rule.state.miss(key)
-			if near := m.Near(facts); near != "" {
-				p.rule.state.nearly(l.ex.method(), l.ex.target(), near)
-			}
+			p.rule.state.nearly(l.ex, m, facts)
 		case Yes:
 			l.e.activate(l, p)
 		}

@@ -13,7 +13,7 @@ import (
 // Definitive Guide" section 4.5.5 does; `proxy_connection` is then what becomes of
 // that field in requests: `translate` makes Connection of it, the trick by which
 // one smart proxy works and two with a blind one between them hang (4.5.6).
-// `echo` is the answer that only a broken origin gives (client-behaviour.md, 16):
+// `echo` is the answer that only a broken origin gives (hpagent#1):
 // HTTP/1.0 with `Proxy-Connection: keep-alive` in place of Connection, on which
 // http.client, requests, Node, undici and Chromium persist. A chunked answer
 // misses it: HTTP/1.0 has no chunks.
@@ -25,7 +25,9 @@ import (
 // request without Host it stays). What an HTTP/1.0 peer says of persistence is not
 // trusted: such a client gets its answer without chunks, Connection: close, and
 // FIN behind it. Content-Length and Host stay even if Connection names them: that
-// would be an attack. A tunnel is left alone.
+// would be an attack. Host says what an absolute target names (RFC 9112 section
+// 3.2.2). A tunnel is left alone. On a route that is a proxy (turn.go) the server's
+// connection may end by itself; elsewhere a session's two end together.
 type hopByHop struct {
 	Mode            string `json:"mode" help:"all fields pass, or those of the hop end here" enum:"blind,correct"`
 	ProxyConnection string `json:"proxy_connection" help:"of blind: Proxy-Connection passes, becomes Connection, is taken away, or stands in the answer" enum:"forward,translate,strip,echo"`
@@ -156,7 +158,10 @@ type correctHop struct {
 	said      bool     // own fields
 	to        *chunker // chunks anew
 	bare      bool     // chunked no more, for a client of HTTP/1.0
-	close     bool     // the connection ends behind the message
+	close     bool     // the client's connection ends behind the message, and the server's with it
+	over      bool     // the server's does
+	host      string   // what the target names, in a request with an absolute one
+	hosted    bool     // it was said
 }
 
 func (c *correctHop) Segment(s wire.Segment, w *Writer) {
@@ -171,6 +176,8 @@ func (c *correctHop) Segment(s wire.Segment, w *Writer) {
 		c.version(s, w)
 	case s.Part == wire.Field && ownLine(s) && ofHop(s):
 		w.Omit(s)
+	case c.host != "" && ownField(s, "Host"):
+		c.hostField(s, w)
 	case headEnds(s) && !c.said:
 		c.said = true
 		c.fields(s, w)
@@ -186,13 +193,17 @@ func (c *correctHop) begin(s wire.Segment, w *Writer) {
 		w.Miss("it is no message whose framing can be said anew")
 		return
 	}
-	if c.on = w.Fire(); !c.on {
-		return
-	}
 	x := w.Exchange()
 	old := receiver10(s, x)
-	if !h.Request {
-		c.close = old || h.Minor == 0 || saysClose(h) || x != nil && (saysClose(&x.Head) || lists(&x.Head, "Proxy-Connection", "close"))
+	if h.Request {
+		authority, _, _ := splitAbsolute(h.Target())
+		c.host = string(authority)
+	} else {
+		c.over = h.Minor == 0 || saysClose(h)
+		c.close = old || x != nil && (saysClose(&x.Head) || lists(&x.Head, "Proxy-Connection", "close")) || c.over && !w.Parts()
+	}
+	if c.on = c.fire(w); !c.on {
+		return
 	}
 	if h.Framing != wire.ByChunks {
 		return
@@ -209,13 +220,27 @@ func (c *correctHop) version(s wire.Segment, w *Writer) {
 	if h.Request {
 		i = 2
 	}
-	if h.Minor == 1 || h.Request && h.Find("Host") < 0 {
+	if h.Minor == 1 || h.Request && h.Find("Host") < 0 && c.host == "" {
 		w.Send(s)
 		return
 	}
 	line := bytes.Clone(s.Data)
 	line[h.Word[i][1]-1] = '1'
 	w.Replace(s, line)
+}
+
+// hostField says whom the target names, whatever the client's Host says (RFC 9112
+// section 3.2.2).
+func (c *correctHop) hostField(s wire.Segment, w *Writer) {
+	switch {
+	case c.hosted:
+		w.Omit(s)
+	case equalFold(s.Head.Value(s.Index-1), c.host):
+		w.Send(s)
+	default:
+		w.Replace(s, changed(s, "", c.host))
+	}
+	c.hosted = true
 }
 
 // fields are what an intermediary says for itself.
@@ -239,6 +264,12 @@ func (c *correctHop) fields(s wire.Segment, w *Writer) {
 	if h.Minor == 0 {
 		via = "1.0"
 	}
+	if !h.Request {
+		w.Told(persist == "close")
+	}
+	if c.host != "" && !c.hosted {
+		out += "Host: " + c.host + "\r\n"
+	}
 	w.Insert([]byte(out + "Connection: " + persist + "\r\nVia: " + via + " crimp\r\n"))
 }
 
@@ -252,9 +283,22 @@ func (c *correctHop) body(s wire.Segment, w *Writer) {
 	default:
 		w.Send(s)
 	}
-	if s.End && c.close && s.Head.Framing != wire.UntilClose {
+	switch {
+	case !s.End || s.Head.Request || s.Head.Framing == wire.UntilClose:
+	case c.close || c.over && !w.Parts():
+		w.FireBehind()
 		w.End(Fin, OtherClose)
+	default:
+		w.Part(c.over)
 	}
+}
+
+// fire asks the gate. Where the connection is to end, that is told with it.
+func (c *correctHop) fire(w *Writer) bool {
+	if c.close {
+		return w.FireAs()
+	}
+	return w.Fire()
 }
 
 // ofHop says that a field is meant for one hop alone.

@@ -4,7 +4,9 @@ import "time"
 
 // inject says bytes the peer never sent. At `end` they are what a desynchronised
 // origin leaves behind: surplus that poisons the next answer of a client that
-// keeps the connection (client-behaviour.md, 18 to 20).
+// keeps the connection: http.client, requests, fasthttp and java.net.http keep it
+// in spite of surplus, and curl, http.client and fasthttp take a whole stray answer,
+// or an idle connection's 408, for that to their next request.
 type inject struct {
 	At    Position   `json:"at" help:"where the bytes come in"`
 	Bytes ByteString `json:"bytes" help:"what comes in: text:..., hex:... or random:N" required:"true"`

@@ -66,13 +66,18 @@ func (e *Engine) skipped(d wire.Direction, n int64) {
 // eof: the sender's FIN goes the way of its bytes.
 func (e *Engine) eof(d wire.Direction) {
 	l := &e.lanes[d]
+	if e.proxy != nil && d == wire.Downstream && e.proxy.parts() {
+		return
+	}
 	if !l.mute {
 		if e.pair != nil {
 			e.pair.EOF(d)
 		}
 		l.release(true)
 	}
-	l.eof = true
+	if l.eof = true; d == wire.Upstream {
+		e.unkeep()
+	}
 	if p := e.proxy; p != nil && d == wire.Upstream && p.idle() {
 		p.hangUp() // there is nobody to pass it on to
 		return
@@ -92,10 +97,18 @@ func (e *Engine) eof(d wire.Direction) {
 // reset: what was meant for the peer that is gone is dropped, what it said
 // before goes on with its delays, then the reset.
 func (e *Engine) reset(d wire.Direction) {
+	if e.proxy != nil && d == wire.Downstream && e.proxy.parts() {
+		return
+	}
 	l, back := &e.lanes[d], e.lanes[d].opposite()
+	back.unshelve(false)
 	back.out.drop(e.now)
+	e.lanes[wire.Upstream].out.cutAtBar()
 	back.mute, back.halted, back.gag = true, false, nil
 	back.hold = nil
+	if d == wire.Upstream {
+		e.unkeep()
+	}
 	if !back.closed {
 		back.closed, back.op = true, OpAbort
 		e.actions = append(e.actions, Action{Op: OpAbort, Dir: back.dir})
@@ -204,6 +217,7 @@ func (e *Engine) command(a Act, side Side) {
 // cutOff drops what was not let out and ends the leg now.
 func (l *lane) cutOff(op Op) {
 	l.halted, l.gag = false, nil
+	l.unshelve(false)
 	l.out.drop(l.e.now)
 	l.releaseDue()
 	l.close(op, nil)
@@ -236,24 +250,4 @@ func (e *Engine) facts(x *Exchange, status int) *Facts {
 		}
 	}
 	return f
-}
-
-// odd marks what the client does against the rules of persistence and
-// pipelining (RFC 9112 sections 9.3.2 and 9.6).
-func (e *Engine) odd(x *Exchange) {
-	for _, y := range e.q.open {
-		if y == x || y.answered {
-			continue
-		}
-		if m := string(x.Head.Method()); m != "GET" && m != "HEAD" && m != "OPTIONS" && m != "TRACE" && m != "PUT" && m != "DELETE" {
-			x.Odd = append(x.Odd, "non-idempotent request in a pipe")
-		}
-		if e.q.last.IsZero() {
-			x.Odd = append(x.Odd, "pipelined before persistence was known")
-		}
-		break
-	}
-	if e.closing {
-		x.Odd = append(x.Odd, "request after Connection: close")
-	}
 }

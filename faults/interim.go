@@ -10,8 +10,8 @@ import (
 
 // interim says 1xx responses before the final one (RFC 9110 section 15.2: a client
 // must take any number of them, even unasked for). http.client, requests and
-// fasthttp hand a 103 to the program as the answer, HttpURLConnection hangs
-// (client-behaviour.md, 29); of endless 102s only java.net.http tires, after 3,000.
+// fasthttp hand a 103 to the program as the answer, HttpURLConnection hangs;
+// of endless 102s only java.net.http tires, after 3,000.
 //
 // They start where the final answer would, whose bytes wait behind them. Endless
 // ones end when disarmed, and after 16 MiB.

@@ -18,7 +18,8 @@ import (
 // Done: after `close_after` answered exchanges, or `close_idle` without an open
 // one, the client's connection ends as `end` says and the server's with it, and a
 // request that is under way then is not forwarded: to retry it is the client's
-// affair (client-behaviour.md, 10 to 13). With `hold_open` nothing of that is
+// affair: curl, Chromium and fasthttp send even a POST again, requests and Node not
+// even a GET. With `hold_open` nothing of that is
 // carried out, nor a FIN from the server passed on: what the client asks after a
 // due close waits unread, as behind a NAT that has forgotten the connection, until
 // disarmed or until the client leaves. `announce` has the last answer say close.
@@ -155,14 +156,15 @@ func (p keepAlive) check() *Error {
 
 type keepAliveStage struct {
 	p        keepAlive
-	asked    int64 // requests since it came into force
-	answered int64 // final answers to them
-	said     bool  // the fields of the answer in progress
-	due      bool  // the close is
-	over     bool  // it was carried out
-	deaf     bool  // no further request is forwarded
-	held     bool  // the server's FIN is
-	tunnel   bool  // no HTTP any more: nothing is promised
+	first    uint64 // the exchange that it came into force with
+	asked    int64  // requests since then
+	answered int64  // final answers to them
+	said     bool   // the fields of the answer in progress
+	due      bool   // the close is
+	over     bool   // it was carried out
+	deaf     bool   // no further request is forwarded
+	held     bool   // the server's FIN is
+	tunnel   bool   // no HTTP any more: nothing is promised
 	quiet    time.Time
 }
 
@@ -182,12 +184,15 @@ func (k *keepAliveStage) Segment(s wire.Segment, w *Writer) {
 // ours says that the answer is to a request since it came into force.
 func (k *keepAliveStage) ours(w *Writer) bool {
 	x := w.slot.lane.ex
-	return x != nil && x.N >= w.Exchange().N
+	return x != nil && x.N >= k.first
 }
 
 func (k *keepAliveStage) request(s wire.Segment, w *Writer) {
 	if k.over {
 		return
+	}
+	if k.first == 0 {
+		k.first = w.Exchange().N
 	}
 	if s.Start {
 		k.asked++
@@ -288,6 +293,7 @@ func (k *keepAliveStage) close(w *Writer) {
 	if k.due = true; !k.p.HoldOpen {
 		k.over = true
 		w.Discard()
+		w.FireBehind()
 		w.End(k.p.End, OtherClose)
 		return
 	}
@@ -315,6 +321,7 @@ func (k *keepAliveStage) Hangup(w *Writer) {
 	if down := w.Opposite(); k.due && w.Dir() == wire.Upstream && down != nil {
 		k.over = true
 		down.Discard()
+		down.FireAs()
 		down.End(Fin, OtherClose)
 	}
 }

@@ -30,7 +30,7 @@ const (
 // Stage is a rule at work on one session: it sees every segment of the traffic
 // the rule is for and says with w what goes on. A stage that sends nothing
 // swallows. Optional faces: Opener, Ender, Disarmer, Finisher, Waker, Skipper,
-// Counter, Taker, Rationer, Hanger, Unreader, Rester.
+// Counter, Taker, Rationer, Later, Hanger, Unreader, Rester.
 type Stage interface {
 	Segment(s wire.Segment, w *Writer)
 }
@@ -42,6 +42,10 @@ type Opener interface{ Open(w *Writer) }
 // Ender is told that the source's FIN reached the stage. Without it, or with
 // w.Shut, the FIN goes on.
 type Ender interface{ End(w *Writer) }
+
+// Gluer is asked whether, with it at work, a proxy's connection to its client ends
+// with that to the server, whatever else is armed.
+type Gluer interface{ Glues() bool }
 
 // Disarmer is told that its rule is gone: what it keeps back must be sent now.
 type Disarmer interface{ Disarm(w *Writer) }
@@ -80,6 +84,10 @@ type Rationer interface {
 	Ration(now time.Time) (n int64, again time.Time)
 }
 
+// Later is told that a Step that was due came so much too late: the machine was
+// busy. A stage that keeps to a schedule may catch up.
+type Later interface{ Late(by time.Duration) }
+
 // Unreader is told that so many bytes wait unread in the kernel, where it made
 // the engine leave them: of its own direction by Until(Never), of the other by Deaf.
 type Unreader interface{ Unread(n int64, w *Writer) }
@@ -104,6 +112,7 @@ type Kind[P any] struct {
 	Group   Group
 	HTTP    bool // needs an http session whatever the position
 	Both    bool // one stage sees both directions, from the next request on
+	Later   bool // with Both: the stage asks the gate itself, where it acts
 	// Nearest is the fault that does nearly the same where the right to filter packets is missing.
 	Nearest  string
 	Defaults P
@@ -166,7 +175,7 @@ type Example struct {
 type spec struct {
 	name, summary, client string
 	group                 Group
-	http, both            bool
+	http, both, later     bool
 	nearest               string
 	composite             *Composite // nil: a kind
 	params                []Param
@@ -204,7 +213,7 @@ var presetOf = map[string]*spec{}
 // Declare registers a kind. It panics at start-up on a missing help text, a
 // duplicate name or a default that does not pass its own checks.
 func Declare[P any](k Kind[P]) struct{} {
-	s := &spec{name: k.Name, summary: k.Summary, client: k.Client, group: k.Group, http: k.HTTP, both: k.Both, nearest: k.Nearest,
+	s := &spec{name: k.Name, summary: k.Summary, client: k.Client, group: k.Group, http: k.HTTP, both: k.Both, later: k.Later, nearest: k.Nearest,
 		presets: k.Presets, examples: k.Examples, words: k.Words}
 	s.params = describe(k.Name, k.Defaults)
 	s.prepare = func(params map[string]any, field string) (*prepared, *Error) {
@@ -289,6 +298,15 @@ func allKinds() []*spec {
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].name < out[j].name })
 	return out
+}
+
+// Kinds are the names of all kinds, composites included, in order.
+func Kinds() []string {
+	var names []string
+	for _, s := range allKinds() {
+		names = append(names, s.name)
+	}
+	return names
 }
 
 // Never is the time that does not come: w.Until(Never) is a stall.

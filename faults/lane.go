@@ -98,7 +98,9 @@ func (l *lane) open() {
 	l.dropMessageSlots()
 	switch {
 	case l.dir == wire.Downstream:
-		l.ex = l.e.q.first()
+		if l.ex = l.e.q.first(); l.e.proxy != nil {
+			l.e.proxy.apart = nil
+		}
 	case l.mute: // a request that is read away is no exchange
 		l.ex = nil
 	default:
@@ -111,6 +113,9 @@ func (l *lane) headline(s *wire.Segment) {
 	x, h := l.ex, s.Head
 	if s.Part == wire.HeadEnd && saysClose(h) {
 		l.e.closing = true
+	}
+	if s.Part == wire.HeadEnd {
+		l.e.persists(x, h)
 	}
 	if l.dir == wire.Downstream {
 		l.final = h.Status >= 200 || h.Framing == wire.Tunnel
@@ -128,7 +133,7 @@ func (l *lane) headline(s *wire.Segment) {
 	x.copyHead(h)
 	if s.Part == wire.StartLine {
 		l.e.becomes(HTTP)
-		l.e.odd(x)
+		l.e.oddRequest(x)
 		l.e.tellNow(Note{Kind: NoteExchangeStarted, Exchange: x, Dir: l.dir, Off: s.Off})
 	}
 }
@@ -246,6 +251,9 @@ func (l *lane) sayBytes(e entry, b []byte, off int64) {
 		e.ext = b
 		l.put(e, nil)
 	default:
+		if e.by != nil {
+			e.since = l.e.now.Sub(l.e.opened) + 1
+		}
 		l.put(e, b)
 	}
 }
@@ -284,6 +292,9 @@ func (l *lane) note(n Note, at time.Time, by *late) {
 // to now.
 func (l *lane) free(b *bond) {
 	l.out.free(b, l.e.now)
+	if s := l.shelf(); s != nil && s.open {
+		l.e.shelf = nil
+	}
 	for _, s := range l.chain {
 		if s.bond == b {
 			s.w.cursor = time.Time{}
@@ -313,6 +324,10 @@ func (l *lane) terminate(from *slot, t term, at time.Time, by *late) {
 
 // finish ends the receiver's leg after all that was said.
 func (l *lane) finish(t term, at time.Time, by *late) {
+	l.unshelve(false)
+	for _, s := range l.chain {
+		s.untold()
+	}
 	l.queue(entry{at: at, by: by, op: t.op, note: t.note})
 }
 
@@ -399,7 +414,17 @@ func (l *lane) number() {
 	}
 }
 
-func (l *lane) dropMessageSlots() { l.remove(func(s *slot) bool { return s.msg }) }
+func (l *lane) dropMessageSlots() {
+	if s := l.shelf(); s != nil && s.slot.msg {
+		l.unshelve(false)
+	}
+	for _, s := range l.chain {
+		if s.msg {
+			s.untold()
+		}
+	}
+	l.remove(func(s *slot) bool { return s.msg })
+}
 
 // newSlot puts a part to work on this direction, for the message in progress if msg.
 func (l *lane) newSlot(p *part, msg bool) *slot {
@@ -427,6 +452,7 @@ func (l *lane) turnsOpaque() {
 	}
 	l.told = true
 	l.release(true)
+	l.unshelve(false)
 	l.missed()
 	for i := 0; i < len(l.chain); i++ { // what they keep back goes on
 		if s := l.chain[i]; s.msg {
@@ -441,6 +467,7 @@ func (l *lane) turnsOpaque() {
 		}
 	}
 	l.ex = nil
+	l.e.unkeep()
 	l.e.becomes(TCP)
 	if l.e.protocol == HTTP {
 		l.e.tellNow(Note{Kind: NoteOpaque, Dir: l.dir, Off: l.off, Pos: inserted, Body: inserted, Text: reason})

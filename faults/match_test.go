@@ -155,11 +155,23 @@ func TestMatchOutsideAnyExchange(t *testing.T) {
 
 func TestMatchNearMiss(t *testing.T) {
 	for words, want := range map[string]string{
-		"path=/apis/*":                    "path",
-		"path=/apis/* method=GET":         "path",
-		"path=/apis/* method=POST":        "", // two keys: not near
-		"path=/api/*":                     "", // a match
-		"status=404 header=Accept:text/*": "status",
+		"path=/apis/*":                             "(path): path /api/users is not /apis/*",
+		"path=/apis/* method=GET":                  "(path): method matched, path /api/users is not /apis/*",
+		"path=/apis/* method=POST":                 "", // two keys: not near
+		"path=/api/*":                              "", // a match
+		"status=404 header=Accept:text/*":          "(status): header matched, status 503 is not 404",
+		"path=/api/* status=200-299":               "(status): path matched, status 503 is not 200-299",
+		"method=GET path=/api/* client=10.0.0.0/8": "",
+		"method=PUT path=/api/* client=10.0.0.0/8": "(method): client and path matched, method GET is not PUT",
+		"session=7- exchange=2n reused=true":       "(session): exchange and reused matched, session 6 is not 7-",
+		"exchange=3n":                              "(exchange): exchange 2 is not 3n",
+		"reused=false":                             "(reused): reused true is not false",
+		"idle=5s-":                                 "(idle): idle 3s is not 5s-",
+		"client=10.2.0.0/16":                       "(client): client 10.1.2.3:40000 is not 10.2.0.0/16",
+		"host=*.example.org":                       "(host): host Shop.example.com:8080 is not *.example.org",
+		"header=Accept:text/plain header=x-y:z":    "(header): header x-y none is not z",
+		"header=accept:image/* header=host:*":      "(header): header accept text/html is not image/*",
+		"header=accept:* header=host:* path=/":     "(path): header matched, path /api/users is not /",
 	} {
 		m, err := ParseMatch(strings.Fields(words))
 		if err != nil {
@@ -167,8 +179,8 @@ func TestMatchNearMiss(t *testing.T) {
 		}
 		c, _ := m.Compile("")
 		f := someFacts()
-		if got := c.Near(&f); got != want {
-			t.Errorf("%s: near miss by %q, want %q", words, got, want)
+		if got := string(c.Explain(nil, &f)); got != want {
+			t.Errorf("%s: near miss %q, want %q", words, got, want)
 		}
 		if f.Status = 0; c.NeedsStatus() && c.Near(&f) != "" {
 			t.Errorf("%s: near before the status is known", words)
@@ -311,12 +323,15 @@ func TestAskingAllocatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, _ := m.Compile("")
+	m.Status = "2xx"
+	near, _ := m.Compile("")
+	text := make([]byte, 0, 200)
 	f := someFacts()
 	if n := testing.AllocsPerRun(100, func() {
 		if a, key := c.Ask(&f); a != Yes {
 			t.Fatal(a, key)
 		}
-		c.Near(&f)
+		near.Explain(text[:0], &f)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -2,7 +2,7 @@ package faults
 
 import (
 	"net/netip"
-	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,8 +50,10 @@ type matcher = Matcher
 // check is one key of a match. The functions close over values parsed at
 // compile time, so that asking allocates nothing.
 type check struct {
-	key string
-	ask func(f *Facts) Answer
+	key  string
+	want string // what is asked for, in words
+	ask  func(f *Facts) Answer
+	is   func(b []byte, f *Facts) []byte // appends what the value is (near.go)
 }
 
 // Compile validates the match and makes it ready; the error's field is field and
@@ -70,8 +72,8 @@ func (m Match) compile(field string) (*matcher, *Error) {
 }
 
 // add appends a check; http says that its key is known of an exchange only.
-func (m *Matcher) add(key string, http bool, ask func(f *Facts) Answer) {
-	m.checks = append(m.checks, check{key, ask})
+func (m *Matcher) add(key string, http bool, want string, is func(b []byte, f *Facts) []byte, ask func(f *Facts) Answer) {
+	m.checks = append(m.checks, check{key, want, ask, is})
 	if http && m.http == "" {
 		m.http = key
 	}
@@ -96,14 +98,14 @@ func (m Match) ofSession(out *Matcher) (string, *Error) {
 		if err != nil {
 			return "session", err
 		}
-		out.add("session", false, func(f *Facts) Answer { return sure(r.Has(f.Session)) })
+		out.add("session", false, m.Session, isSession, func(f *Facts) Answer { return sure(r.Has(f.Session)) })
 	}
 	if m.Client != "" {
 		c, ok := parseClients(m.Client)
 		if !ok {
 			return "client", Errorf(Invalid, "", "expected an address, address:port or CIDR such as 10.0.0.0/8, got %q", m.Client)
 		}
-		out.add("client", false, func(f *Facts) Answer { return sure(c.has(f.Client)) })
+		out.add("client", false, m.Client, isClient, func(f *Facts) Answer { return sure(c.has(f.Client)) })
 	}
 	return "", nil
 }
@@ -114,18 +116,18 @@ func (m Match) ofExchange(out *Matcher) (string, *Error) {
 		if err != nil {
 			return "exchange", err
 		}
-		out.add("exchange", true, func(f *Facts) Answer { return ofExchange(f, r.Has(f.Exchange)) })
+		out.add("exchange", true, m.Exchange, isExchange, func(f *Facts) Answer { return ofExchange(f, r.Has(f.Exchange)) })
 	}
 	if m.Reused != nil {
 		want := *m.Reused
-		out.add("reused", true, func(f *Facts) Answer { return ofExchange(f, f.Reused == want) })
+		out.add("reused", true, strconv.FormatBool(want), isReused, func(f *Facts) Answer { return ofExchange(f, f.Reused == want) })
 	}
 	if m.Idle != "" {
 		r, err := parseSpan(m.Idle)
 		if err != nil {
 			return "idle", Errorf(Invalid, "", "%v", err)
 		}
-		out.add("idle", true, func(f *Facts) Answer { return ofExchange(f, f.Reused && r.has(f.Idle)) })
+		out.add("idle", true, m.Idle, isIdle, func(f *Facts) Answer { return ofExchange(f, f.Reused && r.has(f.Idle)) })
 	}
 	return "", nil
 }
@@ -136,7 +138,7 @@ func (m Match) ofRequest(out *Matcher) (string, *Error) {
 			return "method", Errorf(Invalid, "", "expected a method such as GET, got %q", m.Method)
 		}
 		glob := m.Method
-		out.add("method", true, func(f *Facts) Answer {
+		out.add("method", true, m.Method, isMethod, func(f *Facts) Answer {
 			if f.Request == nil {
 				return later(f)
 			}
@@ -148,14 +150,14 @@ func (m Match) ofRequest(out *Matcher) (string, *Error) {
 		if glob.text == "" || strings.ContainsAny(m.Host, "/ @") {
 			return "host", Errorf(Invalid, "", "expected a host or glob such as *.example.com, got %q", m.Host)
 		}
-		out.add("host", true, func(f *Facts) Answer { return askHost(f, glob) })
+		out.add("host", true, m.Host, isHost, func(f *Facts) Answer { return askHost(f, glob) })
 	}
 	if m.Path != "" {
 		glob := m.Path
 		if !strings.ContainsAny(glob[:1], "/*?") {
 			return "path", Errorf(Invalid, "", "expected a glob that starts with / or *, such as /api/*, got %q", glob)
 		}
-		out.add("path", true, func(f *Facts) Answer {
+		out.add("path", true, m.Path, isPath, func(f *Facts) Answer {
 			if f.Request == nil {
 				return later(f)
 			}
@@ -166,11 +168,6 @@ func (m Match) ofRequest(out *Matcher) (string, *Error) {
 }
 
 func (m Match) ofHeader(out *Matcher) (string, *Error) {
-	if len(m.Header) == 0 {
-		return "", nil
-	}
-	type header struct{ name, glob string }
-	var headers []header
 	seen := map[string]bool{}
 	for _, name := range sortedKeys(m.Header) {
 		if !isToken(name) {
@@ -180,21 +177,11 @@ func (m Match) ofHeader(out *Matcher) (string, *Error) {
 			return "header", Errorf(Invalid, name, "given twice")
 		}
 		seen[strings.ToLower(name)] = true
-		headers = append(headers, header{name, m.Header[name]})
+		glob := m.Header[name]
+		out.add("header", true, glob, func(b []byte, f *Facts) []byte {
+			return isHeader(append(append(b, name...), ' '), f, name)
+		}, func(f *Facts) Answer { return askHeader(f, name, glob) })
 	}
-	sort.Slice(headers, func(i, j int) bool { return headers[i].name < headers[j].name })
-	out.add("header", true, func(f *Facts) Answer {
-		all := Yes
-		for _, h := range headers {
-			switch askHeader(f, h.name, h.glob) {
-			case No:
-				return No
-			case NotYet:
-				all = NotYet
-			}
-		}
-		return all
-	})
 	return "", nil
 }
 
@@ -207,7 +194,7 @@ func (m Match) ofStatus(out *Matcher) (string, *Error) {
 		return "status", Errorf(Invalid, "", "%v", err)
 	}
 	out.status, out.asks = r, true
-	out.add("status", true, func(f *Facts) Answer {
+	out.add("status", true, m.Status, isStatus, func(f *Facts) Answer {
 		if f.Status == 0 {
 			return later(f)
 		}
@@ -249,19 +236,27 @@ func (m *Matcher) Ask(f *Facts) (Answer, string) {
 // Near is the key that alone said no while all others said yes: a near miss.
 // It is empty if none or several did, or something is not known yet.
 func (m *Matcher) Near(f *Facts) string {
-	key := ""
+	if i := m.near(f); i >= 0 {
+		return m.checks[i].key
+	}
+	return ""
+}
+
+// near is the check that alone said no, -1 if there is none such.
+func (m *Matcher) near(f *Facts) int {
+	no := -1
 	for i := range m.checks {
 		switch m.checks[i].ask(f) {
 		case NotYet:
-			return ""
+			return -1
 		case No:
-			if key != "" {
-				return ""
+			if no >= 0 {
+				return -1
 			}
-			key = m.checks[i].key
+			no = i
 		}
 	}
-	return key
+	return no
 }
 
 // Session asks only what is known of a session from its start: session and client.

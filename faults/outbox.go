@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"slices"
 	"time"
 )
 
@@ -29,8 +30,10 @@ type entry struct {
 	ex    *Exchange
 	body  int // how many of the bytes are body of ex
 	note  *Note
-	again *again // said more than once
-	turn  *turn  // of opTurn: what is behind it is for another server
+	again *again        // said more than once
+	turn  *turn         // of opTurn: what is behind it is for another server
+	since time.Duration // when it was read, since the session opened, and 1 ns, if a rule delays it; else 0
+	bar   *bar          // of opBar and opMark
 }
 
 // again repeats an entry: it stays the first until it was said the last time.
@@ -69,6 +72,11 @@ func (o *outbox) count() {
 			o.stuck++
 		}
 	}
+}
+
+// owes says that something of an exchange waits.
+func (o *outbox) owes(x *Exchange) bool {
+	return slices.ContainsFunc(o.waiting(), func(e entry) bool { return e.ex == x })
 }
 
 // next is when the first entry may go, zero if there is none or it never may.
@@ -182,6 +190,9 @@ func (o *outbox) free(b *bond, now time.Time) {
 		if e.again != nil && e.again.bond == b { // nothing of the peer's is lost with it
 			o.held -= len(e.ext)
 			e.at, e.by, e.ext, e.again = now, nil, nil, nil
+		}
+		if e.bar != nil && e.bar.slot.bond == b {
+			e.bar.open = true
 		}
 		e.at, e.by = e.by.without(b, e.at, now)
 	}

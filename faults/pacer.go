@@ -9,12 +9,16 @@ import (
 // pacer is the schedule of a link of a certain rate: it gives each run of bytes
 // the time at which it is due. It is the virtual clock of a leaky bucket: next is
 // when the link is free again, so a timer that comes late costs nothing, what was
-// due meanwhile goes at once. What a link did not use is lost but for the burst:
-// that is the cap of the catch-up.
+// due meanwhile goes at once. What a link did not use is lost but for the burst.
 //
-// A pacer may be shared by sessions on several loops: its one variable is an
-// atomic, a reservation is a compare-and-swap, and whoever reserved waits by the
-// clock, so there is no queue, no lock and no goroutine that could leak.
+// What it could not use because its box was late is not lost: on a busy machine a
+// turn may come later than the link had work for, which at 100 MB/s is some 20 ms.
+// That is owed, and made up for as soon as there are bytes, unless the link rests.
+//
+// A pacer may be shared by sessions on several loops: what changes is atomic,
+// a reservation is a compare-and-swap, and whoever reserved waits by the
+// clock, so there is no queue, no lock and no goroutine that could leak. That next
+// and owed are two does no harm: next alone bounds what the link carries.
 type pacer struct {
 	rate  float64 // bytes a second
 	burst time.Duration
@@ -23,15 +27,16 @@ type pacer struct {
 
 	base atomic.Pointer[time.Time] // next counts from here: the first use
 	next atomic.Int64              // nanoseconds
+	owed atomic.Int64              // nanoseconds, more than burst, that may be made up for
 }
 
 // segmentSize is what one segment carries on an Ethernet: what a ramp begins with.
 const segmentSize = 1460
 
-// rampRests is the idle time after which a ramp begins anew, as slow start does
-// after a retransmission time-out's length (RFC 5681 section 4.1); RFC 6298
-// section 2.4 makes that 1 s at least.
-const rampRests = time.Second
+// linkRests is the idle time after which nothing is owed any more, and a ramp
+// begins anew, as slow start does after a retransmission time-out's length
+// (RFC 5681 section 4.1); RFC 6298 section 2.4 makes that 1 s at least.
+const linkRests = time.Second
 
 // firstUse is the first use on the pacer's clock: long after 0, when the link was
 // taken last.
@@ -53,21 +58,33 @@ func (p *pacer) lapse(t time.Time) time.Duration {
 func (p *pacer) reserve(at time.Time, n int) time.Time {
 	now := p.lapse(at)
 	for {
-		old := p.next.Load()
-		start := max(time.Duration(old), now-p.burst)
+		old, owed := p.next.Load(), p.owed.Load()
+		free := now - time.Duration(old)
+		if free > linkRests {
+			owed = 0
+		}
+		start := max(time.Duration(old), now-p.burst-time.Duration(owed))
 		if p.rests(now) {
 			start, p.began = now, now
 		}
 		end := start + p.takes(start, float64(n))
 		if p.next.CompareAndSwap(old, int64(end)) {
+			if owed > 0 && now-end <= p.burst || free > linkRests { // caught up, or too late
+				p.owed.Store(0)
+			}
 			return at.Add(end - now)
 		}
 	}
 }
 
+// late says that for so long nobody could give the link anything.
+func (p *pacer) late(by time.Duration) {
+	p.owed.Store(min(p.owed.Load()+int64(by), int64(linkRests)))
+}
+
 // rests says that the ramp begins anew with the next byte.
 func (p *pacer) rests(now time.Duration) bool {
-	return p.ramp > 0 && now-time.Duration(p.next.Load()) > rampRests
+	return p.ramp > 0 && now-time.Duration(p.next.Load()) > linkRests
 }
 
 // takes is how long the link needs for n bytes from a time on.

@@ -7,7 +7,7 @@ const opWhole Op = 100
 
 // releaseDue lets out what is due.
 func (l *lane) releaseDue() {
-	for !l.out.empty() && !l.waits() && !l.halted && l.gag == nil && !l.turnDue() {
+	for !l.out.empty() && !l.waits() && !l.halted && l.gag == nil && !l.turnDue() && !l.barred() {
 		e, b, ok := l.out.pop(l.e.now)
 		if !ok {
 			return
@@ -20,6 +20,9 @@ func (l *lane) releaseDue() {
 func (l *lane) perform(e entry, b []byte) {
 	switch e.op {
 	case OpSend:
+		if e.since > 0 {
+			l.e.Delays.Add(l.e.now.Sub(l.e.opened) + 1 - e.since)
+		}
 		if len(b) > 0 { // what was to be repeated may be no more
 			l.e.send(l.dir, b, e.lone)
 		}
@@ -28,6 +31,7 @@ func (l *lane) perform(e entry, b []byte) {
 		l.e.tellNow(*e.note)
 	case opWhole:
 		l.whole(e.ex)
+	case opBar, opMark:
 	default:
 		l.close(e.op, e.note)
 	}
@@ -65,18 +69,23 @@ func (l *lane) close(op Op, note *Note) {
 	}
 	l.closed, l.op = true, op
 	l.e.actions = append(l.e.actions, Action{Op: op, Dir: l.dir, Note: note})
-	if l.dir != wire.Downstream && !l.opposite().closed {
+	if l.dir == wire.Downstream {
+		l.e.unkeep()
+	}
+	down, up := &l.e.lanes[wire.Downstream], &l.e.lanes[wire.Upstream]
+	if !down.closed {
 		return
 	}
+	up.out.cutAtBar()
 	outcome, end := "cut", Fin
-	switch op {
+	switch down.op {
 	case OpClose, OpDesert:
 		end = Close
 	case OpReset, OpAbort:
 		outcome, end = "rst", Rst
 	}
 	for _, x := range l.e.q.open {
-		if !x.done {
+		if !x.done && (up.closed || !up.out.owes(x)) { // how much is delivered is not known before
 			if x.Outcome == "stalled" {
 				l.e.over(x, x.Outcome, end)
 			} else {

@@ -67,7 +67,7 @@ type state struct {
 	misses [missKeys]atomic.Int64
 	near   struct {
 		sync.Mutex // only ever tried, never waited for
-		text       [200]byte
+		text       [320]byte
 		n          int
 	}
 }
@@ -87,19 +87,16 @@ func (s *state) miss(key string) {
 	}
 }
 
-// nearly remembers the last exchange that failed on a single match key. If
+// nearly remembers the last exchange that failed on a single match key, and why. If
 // somebody is reading, this one is not remembered: nobody waits for a hint.
-func (s *state) nearly(method, target []byte, key string) {
-	if !s.near.TryLock() {
+func (s *state) nearly(x *Exchange, m *matcher, f *Facts) {
+	if m.Near(f) == "" || !s.near.TryLock() {
 		return
 	}
-	b := append(s.near.text[:0], method...)
+	b := append(s.near.text[:0], x.method()...)
 	b = append(b, ' ')
-	b = append(b, target[:min(len(target), 120)]...)
-	b = append(b, " ("...)
-	b = append(b, key...)
-	b = append(b, ')')
-	s.near.n = min(len(b), len(s.near.text))
+	b = append(clipped(append(b, x.target()...), len(b)), ' ')
+	s.near.n = copy(s.near.text[:], m.Explain(b, f))
 	s.near.Unlock()
 }
 
@@ -108,7 +105,7 @@ type Counters struct {
 	Hits     int64
 	Misses   map[string]int64 // by match key or gate word; only what is not 0
 	Spent    bool
-	NearMiss string // the last exchange that failed on one match key: "GET /apis/x (path)"
+	NearMiss string // the last exchange that failed on one match key alone, as [Matcher.Explain] has it: "GET /apis/x (path): path /apis/x is not /api/*"
 }
 
 // Counters reads the rule's counters. Safe from any goroutine.
@@ -133,6 +130,10 @@ func (c *Compiled) Name() string { return c.Rule.Name }
 
 // Fault is the name of the fault or preset the rule is of.
 func (c *Compiled) Fault() string { return c.Rule.Fault }
+
+// Kind is the name of the kind at work, whatever preset the rule is of; a
+// composite is a kind of its own.
+func (c *Compiled) Kind() string { return c.key.Kind }
 
 // Seed is the box's seed, from which every draw comes.
 func (p *Plan) Seed() uint64 { return p.seed }

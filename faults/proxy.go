@@ -26,14 +26,10 @@ const (
 // proxy is what the engine of an explicit proxy knows besides: which server the
 // session is connected to, and which ones it turns to next.
 //
-// A session has one server at a time. The first bytes said for a request to
-// another one have a mark before them in the outbox (opTurn): what is behind it
-// waits until the answers to all requests before it were read to their last byte.
-// Then the session replaces its upstream leg (OpDial), and what it reads from there
-// is a new stream to the tokenizer. With rules that delay or swallow a request
-// its server is dialled late or never: nothing is connected that is not spoken to.
+// A session has one server at a time: turn.go has when it turns to another, and
+// when it goes on without any.
 //
-// Bytes are the client's own, with nothing armed too, but for two things without
+// Bytes are the client's own, with nothing armed, but for two things without
 // which origins could not be reached: `http://host` is cut out of the request
 // line (origin-form: RFC 9112 section 3.2.1; old servers know no other), by place,
 // so a line whose beginning a rule has rewritten goes out as the rule says; and
@@ -53,22 +49,13 @@ type proxy struct {
 
 	asked   uint64 // the newest exchange that has turned to its server
 	first   *turn  // to be made at once: nobody is connected
-	origin  string // the server that the last turn led to
+	origin  string // the server that the last turn led to; empty: nobody is connected
 	dialing bool   // OpDial was said, and not answered yet
 	tunnel  bool   // for a CONNECT
-}
 
-// turn is what a session does when the exchanges before are answered: it connects
-// to another server, or refuses and ends.
-type turn struct {
-	exchange uint64
-	target   string
-	connect  bool
-	refusal  string
+	apart   *state // the rule by which the last answer's two connections persist each for itself
+	parting bool   // the server's is over with the message in progress
 }
-
-// opTurn is an outbox entry: what is behind it is for the server of the next turn.
-const opTurn Op = 101
 
 // nextProxy stands for the route's upstream where a server's name does.
 const nextProxy = "upstream"
@@ -200,104 +187,6 @@ func (p *proxy) refuse(l *lane, status int, why string) {
 	t.refusal = answer(status, why)
 	l.mute = true
 	p.turnTo(l, t, entry{at: p.e.now})
-}
-
-// say is told of all that is about to be said to a server, and when.
-func (p *proxy) say(l *lane, e entry) {
-	if x := l.ex; x != nil && x.N != p.asked {
-		p.asked = x.N
-		if p.named != p.newest() {
-			p.turnTo(l, turn{exchange: x.N, target: p.named}, e)
-		}
-	}
-}
-
-// turnTo puts a turn where its bytes will be in the outbox. Before the first one
-// nobody is connected: it is made at once.
-func (p *proxy) turnTo(l *lane, t turn, e entry) {
-	if p.newest() == "" {
-		p.first = &t
-		return
-	}
-	l.put(entry{at: e.at, by: e.by, op: opTurn, turn: &t}, nil)
-}
-
-// newest is the server that what is said next is for, unless it says otherwise;
-// empty if there is none.
-func (p *proxy) newest() string {
-	out := p.e.lanes[wire.Upstream].out
-	for i := len(out.waiting()) - 1; i >= 0; i-- {
-		if t := out.waiting()[i].turn; t != nil && t.target != "" {
-			return t.target
-		}
-	}
-	if p.first != nil {
-		return p.first.target
-	}
-	return p.origin
-}
-
-// idle says that nobody was turned to, nor will be.
-func (p *proxy) idle() bool { return p.origin == "" && p.first == nil }
-
-// turn makes the next turn if its time has come, and says whether it did.
-func (p *proxy) turn() bool {
-	up := &p.e.lanes[wire.Upstream]
-	t := p.first
-	if t == nil && up.turnDue() {
-		t = up.out.entries[up.out.head].turn
-	}
-	if t == nil || p.dialing || up.closed || up.halted {
-		return false
-	}
-	if p.e.lanes[wire.Downstream].eof { // the server before has closed: the client was told so
-		p.hangUp()
-		return true
-	}
-	for _, x := range p.e.q.open {
-		if x.N < t.exchange && !x.answered && !x.done {
-			return false
-		}
-	}
-	if p.first == nil {
-		up.out.pop(p.e.now)
-	}
-	p.first, p.origin = nil, t.target
-	if t.refusal != "" {
-		p.reply(t.refusal)
-		p.hangUp()
-		return true
-	}
-	if p.e.dialed {
-		p.restart()
-	}
-	p.e.dialed, p.dialing, p.tunnel = false, true, t.connect
-	target := t.target
-	if p.next {
-		target = ""
-	}
-	p.e.actions = append(p.e.actions, Action{Op: OpDial, Target: target})
-	return true
-}
-
-// turnDue says that what comes next in the outbox is for another server.
-func (l *lane) turnDue() bool {
-	return !l.out.empty() && l.out.entries[l.out.head].op == opTurn && !l.out.next().After(l.e.now) && !l.out.next().IsZero()
-}
-
-// restart makes ready for what another server says: a new connection's bytes,
-// and the next ones of the client's stream.
-func (p *proxy) restart() {
-	down := &p.e.lanes[wire.Downstream]
-	down.release(true)
-	down.dropMessageSlots()
-	p.base, down.ex, down.told, down.eof = down.off, nil, false, false
-	p.e.pair.Restart(wire.Downstream)
-	for _, x := range p.e.q.open { // what waits in the outbox will be asked of it
-		if x.asked && !x.answered {
-			p.e.pair.Expect(x.forwarded())
-		}
-	}
 }
 
 // dialled: a CONNECT has its answer, everything else waits in the outbox.

@@ -83,26 +83,32 @@ func bare(host []byte) []byte {
 	return host
 }
 
-// askHost compares the host the request is for: the authority of its target if
-// that has one (it wins over the field, RFC 9112 section 3.2.2), else Host.
+// authorityOf is whom a request is for: the authority of its target if that has
+// one (it wins over the field, RFC 9112 section 3.2.2), else Host.
+func authorityOf(h *wire.Head) (authority []byte, ok bool) {
+	if authority, _, ok = splitAbsolute(h.Target()); ok {
+		return authority, true
+	}
+	if wire.MethodOf(h.Method()) == wire.MethodConnect {
+		return h.Target(), true
+	}
+	if i := h.Find("Host"); i >= 0 {
+		return h.Value(i), true
+	}
+	return nil, false
+}
+
+// askHost compares the host the request is for.
 func askHost(f *Facts, glob aHostGlob) Answer {
 	h := f.Request
 	if h == nil {
 		return later(f)
 	}
-	authority, _, ok := splitAbsolute(h.Target())
-	if !ok && wire.MethodOf(h.Method()) == wire.MethodConnect {
-		authority, ok = h.Target(), true
-	}
-	if !ok {
-		i := h.Find("Host")
-		if i < 0 {
-			if h.Complete {
-				return No
-			}
-			return later(f)
-		}
-		authority = h.Value(i)
+	authority, ok := authorityOf(h)
+	if !ok && h.Complete {
+		return No
+	} else if !ok {
+		return later(f)
 	}
 	host, port := splitPort(authority)
 	if !glob.port {

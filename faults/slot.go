@@ -218,6 +218,7 @@ func (s *slot) close() {
 		d.Disarm(&s.w)
 	}
 	s.letGo()
+	s.untold()
 	s.w.Shut()
 }
 
@@ -301,10 +302,18 @@ func (s *slot) tell(n *Note) {
 	s.lane.note(*n, s.w.at, s.w.by)
 }
 
+// untold tells what FireAs kept for an ending that did not come.
+func (s *slot) untold() {
+	if n := s.w.pending; n != nil {
+		s.w.pending = nil
+		s.tell(n)
+	}
+}
+
 // record writes a firing into its exchange.
 func (s *slot) record(n *Note) {
-	if s.ex != nil {
-		s.ex.Fired = append(s.ex.Fired, Firing{Rule: n.Rule, Dir: n.Dir, Off: n.Off, Pos: n.Pos, Part: n.Part, Body: n.Body, End: n.End})
+	if x := n.Exchange; x != nil {
+		x.Fired = append(x.Fired, Firing{Rule: n.Rule, Dir: n.Dir, Off: n.Off, Pos: n.Pos, Part: n.Part, Body: n.Body, End: n.End})
 	}
 }
 

@@ -248,13 +248,23 @@ func (w *Writer) Used() bool {
 	return !e.q.last.IsZero()
 }
 
-// FireAs is Fire for an ending that the event is to name: call End or Desert next.
-func (w *Writer) FireAs() bool {
-	if !w.slot.asked {
-		note := w.slot.note(w.seg, 0)
-		if w.slot.ask() {
-			w.pending = note
-		}
+// FireAs is Fire for an ending that the event is to name, and the place where it
+// comes: call End or Desert next. Called before the ending is due, it tells nothing
+// yet: it is to be called again there, and if the message is over without it, what
+// was fired is told without an ending. A rule that has told what it did before,
+// in an earlier exchange perhaps, tells its ending as a second firing.
+func (w *Writer) FireAs() bool { return w.fireAs(0) }
+
+// FireBehind is FireAs for an ending behind what is being seen.
+func (w *Writer) FireBehind() bool { return w.fireAs(len(w.seg.Data)) }
+
+func (w *Writer) fireAs(k int) bool {
+	note := w.slot.note(w.seg, k)
+	if w.slot.part.prep.kind.both && w.slot.asked {
+		note.Exchange = w.slot.lane.ex
+	}
+	if w.slot.ask() {
+		w.pending = note
 	}
 	return w.slot.fires
 }
@@ -287,7 +297,7 @@ func (w *Writer) HalfClose(side Side) {
 func (w *Writer) Opposite() *Writer {
 	for _, s := range w.slot.lane.opposite().chain {
 		if s.stage == w.slot.stage && s.bond == w.slot.bond {
-			s.w.at, s.w.by = s.lane.e.now, nil
+			s.between()
 			return &s.w
 		}
 	}
@@ -298,7 +308,12 @@ func (w *Writer) Opposite() *Writer {
 // the connection closes: it should ask nothing more then.
 func (w *Writer) Told(closes bool) {
 	x := w.slot.lane.ex
-	w.slot.lane.e.closing = closes || x != nil && saysClose(&x.Head)
+	e := w.slot.lane.e
+	if e.closing = closes || x != nil && saysClose(&x.Head); e.closing {
+		e.unkeep()
+	} else if x != nil && !e.kept && asksToKeep(&x.Head) {
+		e.keep(true)
+	}
 }
 
 // Fire asks the rule's gate, once for this occurrence: true means act now. It

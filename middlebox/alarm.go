@@ -33,13 +33,15 @@ func (a *alarms) next() time.Time {
 	return a.heap[0].at
 }
 
-// due takes out every alarm that is due and hands its task over.
-func (a *alarms) due(now time.Time, to func(*task)) {
-	for len(a.heap) > 0 && !a.heap[0].at.After(now) {
-		t := a.heap[0]
-		a.remove(t)
-		to(t)
+// due takes out the first alarm if it is due, and says how late it is; nil: none is.
+func (a *alarms) due(now time.Time) (t *task, late time.Duration) {
+	if len(a.heap) == 0 || a.heap[0].at.After(now) {
+		return nil, 0
 	}
+	t = a.heap[0]
+	late = now.Sub(t.at)
+	a.remove(t)
+	return t, late
 }
 
 func (a *alarms) remove(t *task) {

@@ -23,12 +23,13 @@ type Route struct {
 
 // Limits bounds what the box may use. Zero means the default named.
 type Limits struct {
-	Sessions            int             `json:"sessions"`               // 20000
-	HeldBytes           faults.Size     `json:"held_bytes"`             // 1GiB
-	HeldBytesPerSession faults.Size     `json:"held_bytes_per_session"` // 4MiB
-	Linger              faults.Duration `json:"linger"`                 // 30s
-	Events              int             `json:"events"`                 // 100000 in the ring
-	Exchanges           int             `json:"exchanges"`              // 10000 in the ring
+	Sessions            int             `json:"sessions" min:"1" max:"10000000"`    // 20000
+	Excess              string          `json:"excess"`                             // what a connection beyond them gets
+	HeldBytes           faults.Size     `json:"held_bytes" min:"64KiB"`             // 1GiB
+	HeldBytesPerSession faults.Size     `json:"held_bytes_per_session" min:"64KiB"` // 4MiB
+	Linger              faults.Duration `json:"linger" min:"1ms"`                   // 30s
+	Events              int             `json:"events" min:"1" max:"100000000"`     // 100000 in the ring
+	Exchanges           int             `json:"exchanges" min:"1" max:"100000000"`  // 10000 in the ring
 }
 
 // Flow is a number for each direction.
@@ -67,7 +68,9 @@ type RuleState struct {
 	Expires *time.Time       `json:"expires,omitempty"` // when its ttl runs out
 	Why     string           `json:"why,omitempty"`
 	ArmedAt int64            `json:"armed_at,omitempty"` // seq of the last arming
-	// NearMiss is the last exchange that all but matched: "GET /apis/x (path)".
+	Arming  int64            `json:"-"`                  // the same, but that a release after a panic goes on with the arming before it
+	// NearMiss is the last exchange that all but matched, and by what it missed:
+	// "GET /apis/x (path): path /apis/x is not /api/*".
 	NearMiss string `json:"near_miss,omitempty"`
 }
 
@@ -87,6 +90,7 @@ type SessionItem struct {
 	Ended     *Ended           `json:"ended,omitempty"` // how each side ended
 	Cause     string           `json:"cause,omitempty"` // peers, fault, command, drain, dial, limit, panic
 	Rules     []string         `json:"rules,omitempty"` // rules that fired on it
+	Odd       []string         `json:"odd,omitempty"`   // what its client did against the rules of persistence (faults.Odd)
 	Peer      netip.AddrPort   `json:"-"`
 	Idle      *faults.Duration `json:"idle,omitempty"`
 }
@@ -108,8 +112,8 @@ type ExchangeItem struct {
 	Rules    []Fired    `json:"rules,omitempty"`
 	Started  time.Time  `json:"started"`
 	Finished *time.Time `json:"finished,omitempty"`
-	Outcome  string     `json:"outcome"` // open, ok, cut, rst, stalled
-	Odd      []string   `json:"odd,omitempty"`
+	Outcome  string     `json:"outcome"`       // open, ok, cut, rst, stalled
+	Odd      []string   `json:"odd,omitempty"` // what its client did against the rules of persistence (faults.Odd)
 }
 
 // Request is an exchange's request as it was read and passed on.

@@ -1,8 +1,8 @@
 package middlebox
 
 import (
+	"fmt"
 	"io"
-	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -12,37 +12,41 @@ import (
 	"crimp/faults"
 )
 
-// TestBandwidth: what a client gets in a while is what the rate says, and clients
-// of one link get the same. The lower bound is a loaded test machine's; on a quiet
-// one it is within 2 % over 2 s.
+// TestBandwidth: what clients get in 2 s is what the rate says. Never is it more,
+// from the first byte on. It is as much on a machine that gives the box its time:
+// of three runs one must see it, at 100 MB/s the most that such a machine may be
+// kept from. That the schedule itself is exact is proven in package faultstest.
 func TestBandwidth(t *testing.T) {
 	for _, tt := range []struct {
 		rate, share string
-		want        float64
+		want, least float64
 		clients     int
 	}{
-		{"10kB/s", "session", 1e4, 1},
-		{"1MB/s", "session", 1e6, 1},
-		{"100MB/s", "session", 1e8, 1},
-		{"1MB/s", "session", 2e6, 2},
-		{"1MB/s", "route", 1e6, 4},
-		{"20MB/s", "route", 2e7, 4},
+		{"10kB/s", "session", 1e4, 0.95, 1},
+		{"10kB/s", "route", 1e4, 0.95, 3},
+		{"1MB/s", "session", 1e6, 0.95, 1},
+		{"1MB/s", "session", 2e6, 0.95, 2},
+		{"1MB/s", "route", 1e6, 0.95, 4},
+		{"10MB/s", "session", 1e7, 0.8, 1},
+		{"100MB/s", "session", 1e8, 0.3, 1},
+		{"100MB/s", "route", 1e8, 0.3, 4},
 	} {
-		t.Run(tt.rate+" by "+tt.share, func(t *testing.T) {
-			b := start(t, Config{Loops: 2}, Route{Protocol: "tcp", Upstream: origin(t, flood), Rules: []faults.Rule{
-				{Name: "b", Fault: "bandwidth", Armed: true, Params: map[string]any{"rate": tt.rate, "share": tt.share}}}})
-			const during = 700 * time.Millisecond
-			got := rates(t, b, tt.clients, during)
-			var sum float64
-			for _, r := range got {
-				sum += r
-				if equal := tt.want / float64(tt.clients); r < equal/5 || r > equal*2 {
-					t.Errorf("a client got %.0f bytes a second of %.0f", r, tt.want)
-				}
+		t.Run(fmt.Sprintf("%s by %s for %d", tt.rate, tt.share, tt.clients), func(t *testing.T) {
+			if tt.want < 1e7 {
+				t.Parallel() // they need little of the machine
 			}
-			t.Logf("%.2f %%", 100*sum/tt.want)
-			if sum < 0.3*tt.want || sum > 1.05*tt.want {
-				t.Errorf("%.0f bytes a second, wanted %.0f", sum, tt.want)
+			for run := 1; ; run++ {
+				b := start(t, Config{Loops: 2}, Route{Protocol: "tcp", Upstream: origin(t, flood), Rules: []faults.Rule{
+					{Name: "b", Fault: "bandwidth", Armed: true, Params: map[string]any{"rate": tt.rate, "share": tt.share}}}})
+				sum, least := carried(t, b, tt.clients, tt.want)
+				b.Kill()
+				t.Logf("%.2f %%, the least of a client %.2f of its share", 100*sum, least)
+				if sum >= tt.least && least >= 0.5*tt.least {
+					return
+				}
+				if run == 3 {
+					t.Fatalf("%.1f %% of the rate, and of its share a client got %.2f", 100*sum, least)
+				}
 			}
 		})
 	}
@@ -59,49 +63,49 @@ func flood(c *net.TCPConn) {
 	}
 }
 
-// rates is how many bytes a second each of n clients reads, once all have begun.
-func rates(t *testing.T, b *Box, n int, during time.Duration) []float64 {
-	read, done := make([]atomic.Int64, n), make(chan struct{})
+// carried has n clients read for 2 s and says which part of the rate they got
+// together, and which part of an equal share the one with the least got. Times are
+// taken where bytes come, so that a reader's own pauses count little.
+func carried(t *testing.T, b *Box, n int, rate float64) (sum, least float64) {
+	t.Helper()
+	const during = 2 * time.Second
+	type read struct {
+		at    time.Time
+		bytes int64
+	}
 	var all sync.WaitGroup
-	for i := range read {
+	begun, last := time.Now(), make([]read, n)
+	var total atomic.Int64
+	for i := range last {
 		c := dial(t, b, "web")
 		all.Go(func() {
+			defer c.Close()
 			buf := make([]byte, 256<<10)
-			for {
+			for last[i].at.Before(begun.Add(during)) {
 				k, err := c.Read(buf)
 				if err != nil {
+					t.Error(err)
 					return
 				}
-				read[i].Add(int64(k))
-				select {
-				case <-done:
-					c.Close()
+				last[i].bytes += int64(k)
+				so, now := total.Add(int64(k)), time.Now()
+				last[i].at = now
+				most := rate * (now.Sub(begun).Seconds() + 0.010 + 0.005) // the burst, and a piece
+				if float64(so) > most {
+					t.Errorf("%d bytes after %v, at most %.0f were due", so, now.Sub(begun), most)
 					return
-				default:
 				}
 			}
 		})
 	}
-	until(t, "all have begun", func() bool {
-		for i := range read {
-			if read[i].Load() == 0 {
-				return false
-			}
-		}
-		return true
-	})
-	got, begun := make([]float64, n), time.Now()
-	for i := range read {
-		got[i] = -float64(read[i].Load())
-	}
-	time.Sleep(during)
-	took := time.Since(begun).Seconds()
-	for i := range read {
-		got[i] = (got[i] + float64(read[i].Load())) / took
-	}
-	close(done)
 	all.Wait()
-	return got
+	least = 1
+	for _, r := range last {
+		part := float64(r.bytes) / r.at.Sub(begun).Seconds() / rate
+		sum += part
+		least = min(least, part*float64(n))
+	}
+	return sum, least
 }
 
 // TestBandwidthGoes: removing the rule lets everything go at once, in order.
@@ -123,7 +127,7 @@ func TestBandwidthGoes(t *testing.T) {
 	if _, err := io.ReadFull(c, got); err != nil || string(got) != string(sent[1:]) {
 		t.Fatalf("other bytes, %v", err)
 	}
-	if d := time.Since(begun); d > 10*time.Second || math.IsNaN(d.Seconds()) {
+	if d := time.Since(begun); d > 10*time.Second {
 		t.Fatalf("%v for what should have gone at once", d)
 	}
 }

@@ -2,6 +2,8 @@ package middlebox
 
 import (
 	"context"
+	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"runtime"
@@ -13,15 +15,27 @@ import (
 )
 
 func TestSessionLimit(t *testing.T) {
-	b := start(t, Config{Limits: Limits{Sessions: 2}}, Route{Protocol: "tcp", Upstream: origin(t, echo)})
+	for excess, want := range map[string]string{"": "rst", "rst": "rst", "fin": "fin"} {
+		t.Run("excess "+excess, func(t *testing.T) { sessionLimit(t, excess, want) })
+	}
+}
+
+func sessionLimit(t *testing.T, excess, want string) {
+	b := start(t, Config{Limits: Limits{Sessions: 2, Excess: excess}}, Route{Protocol: "tcp", Upstream: origin(t, echo)})
 	first, second := dial(t, b, "web"), dial(t, b, "web")
 	for _, c := range []net.Conn{first, second} {
 		say(t, c, "hello")
 		expect(t, c, "hello")
 	}
 	if c, err := net.Dial("tcp", listenOf(t, b, "web")); err == nil {
-		wantEnd(t, c, "", "rst")
+		if want == "fin" {
+			io.WriteString(c, "hello") // which must not make a RST of it
+		}
+		wantEnd(t, c, "", want)
 		c.Close()
+	}
+	if r := b.Stats().Routes[0]; r.Refused != 1 || r.Failed != 0 || r.Total != 2 {
+		t.Errorf("counted as %+v", r)
 	}
 	list, _ := b.Events(Filter{Type: "session.failed"})
 	if len(list.Items) != 1 || !strings.Contains(list.Items[0].Data.(FailedData).Error, "limits.sessions") {
@@ -32,6 +46,29 @@ func TestSessionLimit(t *testing.T) {
 	c := dial(t, b, "web")
 	say(t, c, "hello")
 	expect(t, c, "hello")
+}
+
+// A session has two descriptors: where there are fewer than limits.sessions asks
+// for, the limit is what there is, less what the control port needs.
+func TestSessionsThatThereAreDescriptorsFor(t *testing.T) {
+	for files, want := range map[int]int64{1 << 30: 20000, 20064: 10000, 1024: 480, 256: 96, 40: 15, 2: 1, 0: 1} {
+		b := &Box{room: 20000}
+		if b.roomFor(files); b.room != want {
+			t.Errorf("%d files: room for %d sessions, want %d", files, b.room, want)
+		}
+	}
+}
+
+func TestLimitsAreChecked(t *testing.T) {
+	for field, limits := range map[string]Limits{
+		"limits.sessions": {Sessions: -1}, "limits.excess": {Excess: "drop"}, "limits.events": {Events: -5}, "limits.linger": {Linger: -1},
+	} {
+		_, err := New(Config{Limits: limits})
+		var e *faults.Error
+		if !errors.As(err, &e) || e.Code != faults.Invalid || e.Field != field {
+			t.Errorf("%+v: %v", limits, err)
+		}
+	}
 }
 
 // What a rule holds back is bounded; past the bound the source is not read, and

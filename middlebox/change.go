@@ -26,6 +26,7 @@ type draft struct {
 	next   *inForce
 	marks  []string // the event each rule is worth; empty: none
 	gone   []ruleEntry
+	again  bool // what it arms was armed before a panic
 	sender Change
 }
 
@@ -122,6 +123,9 @@ func (b *Box) publish(d *draft) (seq int64) {
 		seq = b.journal.emitWith(Event{Type: m, Route: d.r.name, Rule: e.c.Rule.Name}, func(seq int64) any {
 			if m == "rule.armed" {
 				e.armedAt = seq
+				if !d.again {
+					e.arming = seq
+				}
 			}
 			return RuleData{Rule: e.state(d.r.name), Who: d.sender.Who, Why: d.sender.Why, Sessions: live, Removed: removed}
 		})

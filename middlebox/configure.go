@@ -163,7 +163,7 @@ func (p *plan) add(given Route, field string) error {
 	r, _ := b.route(given.Name)
 	if r == nil {
 		s.added = true
-		r = &route{name: given.Name, numbers: b.numbersOf(given.Name)}
+		r = &route{name: given.Name, numbers: b.numbersOf(given.Name), fired: firings()}
 		r.conf.Store(conf)
 		r.force.Store(&inForce{})
 	}
@@ -185,11 +185,12 @@ func (p *plan) add(given Route, field string) error {
 		return err
 	}
 	old := r.conf.Load()
-	s.changed = !s.added && (old.Listen != conf.Listen || old.Upstream != conf.Upstream || old.protocol != conf.protocol ||
-		old.Mode != conf.Mode || old.OnDialError != conf.OnDialError)
-	if !s.added && r.ln != nil && old.at == conf.at {
+	if !s.added && r.ln != nil && r.ln.is(conf.at) {
 		s.listener = r.ln
 	}
+	moved := s.listener == nil
+	s.changed = !s.added && (moved || old.Upstream != conf.Upstream || old.protocol != conf.protocol ||
+		old.Mode != conf.Mode || old.OnDialError != conf.OnDialError)
 	p.steps = append(p.steps, s)
 	return nil
 }
@@ -242,19 +243,19 @@ func (p *plan) bind(leaving []*route) error {
 	free := map[netip.AddrPort]*listener{}
 	for _, r := range leaving {
 		if r.ln != nil {
-			free[r.ln.asked] = r.ln
+			free[r.ln.addr] = r.ln
 		}
 	}
 	for _, s := range p.steps {
 		if p.whole && !s.removed && !s.added && s.listener == nil && s.r.ln != nil {
-			free[s.r.ln.asked] = s.r.ln
+			free[s.r.ln.addr] = s.r.ln
 		}
 	}
 	for _, s := range p.steps {
 		if s.removed || s.listener != nil {
 			continue
 		}
-		if ln := free[s.conf.at]; ln != nil && s.conf.at.Port() != 0 {
+		if ln := free[s.conf.at]; ln != nil {
 			s.listener = ln
 			delete(free, s.conf.at)
 			continue

@@ -14,8 +14,9 @@ import (
 // has a mutex, held for a few instructions; nobody waits for anybody else in it.
 type crowd struct {
 	sync.Mutex
-	in   []member // by number
-	gone int      // of in, those that have left
+	in   []member           // by number
+	gone int                // of in, those that have left
+	kept map[netip.Addr]int // persistent connections of each client that has any
 }
 
 type member struct {
@@ -23,6 +24,7 @@ type member struct {
 	addr netip.Addr
 	asks *session // it waits: to be told when one before it leaves
 	left bool
+	kept bool // counted in crowd.kept
 }
 
 // enter adds a session just accepted.
@@ -55,6 +57,7 @@ func (c *crowd) leave(num uint64) {
 		return
 	}
 	m.left, m.asks = true, nil
+	c.count(m, false)
 	c.gone++
 	var wake []*session
 	first := true
@@ -69,6 +72,36 @@ func (c *crowd) leave(num uint64) {
 	c.Unlock()
 	for _, s := range wake {
 		s.l.post(func(*loop) { s.recount() })
+	}
+}
+
+// keep counts a session among the persistent connections of its client, or no
+// more, and says how many there are.
+func (c *crowd) keep(num uint64, on bool) int {
+	c.Lock()
+	defer c.Unlock()
+	m := c.find(num)
+	if m == nil {
+		return 0
+	}
+	c.count(m, on)
+	return c.kept[m.addr]
+}
+
+// count is keep with the mutex held.
+func (c *crowd) count(m *member, on bool) {
+	if m.kept == on {
+		return
+	}
+	if m.kept = on; on {
+		if c.kept == nil {
+			c.kept = map[netip.Addr]int{}
+		}
+		c.kept[m.addr]++
+		return
+	}
+	if c.kept[m.addr]--; c.kept[m.addr] == 0 {
+		delete(c.kept, m.addr)
 	}
 }
 
@@ -101,9 +134,10 @@ func (c *crowd) served(num uint64) {
 	}
 }
 
-// Before and Leave make a session the census of its engine.
+// Before, Leave and Keep make a session the census of its engine.
 func (s *session) Before(sameClient bool) int { return s.r.crowd.before(s, sameClient) }
 func (s *session) Leave()                     { s.r.crowd.leave(s.num) }
+func (s *session) Keep(on bool) int           { return s.r.crowd.keep(s.num, on) }
 
 // recount lets the engine ask the census again.
 func (s *session) recount() {

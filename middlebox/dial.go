@@ -35,6 +35,10 @@ func (d *dialing) alarm() time.Time {
 	return d.until
 }
 
+// fullPatience is for how long a dial waits for a descriptor. Longer would do
+// harm: sessions that wait each have one, which others wait for.
+const fullPatience = 100 * time.Millisecond
+
 // lookupTimeout bounds the resolution of a name.
 const lookupTimeout = 10 * time.Second
 
@@ -135,8 +139,11 @@ func (s *session) attempt(g *leg, d *dialing) {
 		return
 	}
 	sock, out := s.l.k.Connect(to)
-	if d.until.IsZero() || out != sys.Full {
+	switch {
+	case out != sys.Full:
 		d.until = s.l.now.Add(s.l.box.dialTimeout)
+	case d.until.IsZero():
+		d.until = s.l.now.Add(min(s.l.box.dialTimeout, fullPatience))
 	}
 	switch {
 	case out == sys.OK || out == sys.Again:

@@ -95,21 +95,21 @@ func (b *Box) lastArming(f Filter) (int64, error) {
 	return last, nil
 }
 
-// facts asks the match about what was heard. near is the one key that said no.
+// facts asks the match about what was heard. near explains a near miss.
 func (f *filter) facts(h *heard) (ok bool, near string) {
 	if h == nil {
 		h = &heard{}
 	}
 	if d := f.Match.Direction; d != "" && d != "both" && h.direction != d {
 		if answer, _ := f.match.Ask(&h.facts); answer == faults.Yes {
-			return false, "direction"
+			return false, f.match.ExplainDirection(h.direction, d)
 		}
 		return false, ""
 	}
 	if answer, _ := f.match.Ask(&h.facts); answer == faults.Yes {
 		return true, ""
 	}
-	return false, f.match.Near(&h.facts)
+	return false, string(f.match.Explain(nil, &h.facts))
 }
 
 // event asks about an event; its type may be a whole type or its first word.
@@ -161,8 +161,8 @@ func (f *filter) exchange(it *ExchangeItem, h heard) bool {
 }
 
 // Match compiles a filter for events that are still to come: since and limit do
-// not count. Of an event that does not match it says which key of the match
-// alone said no: a near miss.
+// not count. Of an event that misses by one key of the match alone it explains by
+// which, as [faults.Matcher.Explain] does.
 func (b *Box) Match(f Filter) (func(Event) (ok bool, near string), error) {
 	f.Since = ""
 	c, err := b.compile(f)

@@ -151,10 +151,10 @@ func TestMatchAndNearMiss(t *testing.T) {
 		{Filter{Route: "wep"}, false, ""},
 		{Filter{Match: faults.Match{Path: "/p*", Method: "get", Host: "test", Status: "2xx", Exchange: "1", Session: "1", Client: "127.0.0.1", Reused: &reused}}, true, ""},
 		{Filter{Match: faults.Match{Header: map[string]string{"host": "t*"}}}, true, ""},
-		{Filter{Match: faults.Match{Path: "/other", Method: "GET"}}, false, "path"},
-		{Filter{Match: faults.Match{Path: "/page", Status: "5xx"}}, false, "status"},
+		{Filter{Match: faults.Match{Path: "/other", Method: "GET"}}, false, "(path): method matched, path /page is not /other"},
+		{Filter{Match: faults.Match{Path: "/page", Status: "5xx"}}, false, "(status): path matched, status 200 is not 5xx"},
 		{Filter{Match: faults.Match{Path: "/other", Method: "POST"}}, false, ""},
-		{Filter{Match: faults.Match{Direction: "upstream", Path: "/page"}}, false, "direction"},
+		{Filter{Match: faults.Match{Direction: "upstream", Path: "/page"}}, false, "(direction): path matched, direction none is not upstream"},
 	} {
 		match, err := b.Match(test.f)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,30 +51,78 @@ func TestConnectTimeout(t *testing.T) {
 }
 
 // TestNoDescriptors runs this test binary again as a box with few descriptors.
+// Whom it has none for it refuses soon, without spinning; once there are some
+// again it serves.
 func TestNoDescriptors(t *testing.T) {
 	child := starve(t)
-	var held []net.Conn
-	defer func() {
-		for _, c := range held {
-			c.Close()
-		}
-	}()
-	for range 40 { // more than it has descriptors for; the kernel's queue takes them all
-		c, err := net.Dial("tcp", child.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		held = append(held, c)
+	served, refused := meet(t, child.addr, 40)
+	if len(served) == 0 || refused == 0 {
+		t.Fatalf("%d were served and %d refused, by a box that has 50 descriptors", len(served), refused)
 	}
 	child.expect(t, "no file descriptor left")
-	for _, c := range held[:20] { // as many again are free
-		c.(*net.TCPConn).SetLinger(0)
+
+	before, begun := child.cpu(t), time.Now()
+	if more, _ := meet(t, child.addr, 20); len(more) > 1 { // a last odd descriptor is no session
+		t.Errorf("%d more were served", len(more))
+	}
+	time.Sleep(300 * time.Millisecond)
+	if used, span := child.cpu(t)-before, time.Since(begun); used > span/2 {
+		t.Errorf("with a full table it used %v of processor time in %v", used, span)
+	}
+	for _, c := range served {
+		say(t, c, "still")
+		expect(t, c, "still")
 		c.Close()
 	}
-	last := held[39].(*net.TCPConn)
-	last.SetDeadline(time.Now().Add(10 * time.Second))
-	say(t, last, "hello")
-	expect(t, last, "hello")
+	until(t, "a newcomer is served again", func() bool {
+		again, _ := meet(t, child.addr, 1)
+		return len(again) == 1
+	})
+}
+
+// meet makes n clients, and says which of them are served. The others are to be
+// refused, within seconds.
+func meet(t *testing.T, addr string, n int) (served []*net.TCPConn, refused int) {
+	t.Helper()
+	var mu sync.Mutex
+	var clients sync.WaitGroup
+	for range n {
+		clients.Go(func() {
+			c, err := net.Dial("tcp", addr)
+			if err == nil {
+				t.Cleanup(func() { c.Close() })
+				c.SetDeadline(time.Now().Add(8 * time.Second)) // below what a dial may take where there are descriptors
+				var got [5]byte
+				io.WriteString(c, "hello")
+				if _, err = io.ReadFull(c, got[:]); isTimeout(err) {
+					t.Error("a client was left to hang")
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				refused++
+				return
+			}
+			c.SetDeadline(time.Now().Add(20 * time.Second))
+			served = append(served, c.(*net.TCPConn))
+		})
+	}
+	clients.Wait()
+	return served, refused
+}
+
+// cpu is the processor time that the child has used.
+func (s *starved) cpu(t *testing.T) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond // a tick is 10 ms on every Linux
 }
 
 // beStarved is the child's main: an echoing box under a low limit.
@@ -143,6 +192,7 @@ func leaving(n int) uint64 {
 // starved is a child process that is a box with few file descriptors.
 type starved struct {
 	addr  string
+	pid   int
 	lines *bufio.Scanner
 }
 
@@ -173,7 +223,7 @@ func starve(t *testing.T) *starved {
 			t.Errorf("the starved box: %v", err)
 		}
 	})
-	s := &starved{lines: bufio.NewScanner(out)}
+	s := &starved{lines: bufio.NewScanner(out), pid: cmd.Process.Pid}
 	s.lines.Scan()
 	s.addr = s.lines.Text()
 	return s

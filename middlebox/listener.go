@@ -1,6 +1,7 @@
 package middlebox
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -30,6 +31,10 @@ const (
 	// another connection. No event tells when there is one again.
 	acceptRetry = 20 * time.Millisecond
 )
+
+// is says whether this is the listener for an address as it may be said: as it
+// was asked for, port 0 included, or as it was bound.
+func (ln *listener) is(at netip.AddrPort) bool { return at == ln.asked || at == ln.addr }
 
 // listen binds, on the first loop.
 func (l *loop) listen(at netip.AddrPort) (*listener, error) {
@@ -145,8 +150,10 @@ func (ln *listener) run(l *loop) {
 			}
 			l.admit(ln.route, sock, peer)
 		case sys.Full:
-			ln.rest(l)
-			return
+			if !ln.full || !ln.refuse(l) {
+				ln.rest(l)
+				return
+			}
 		case sys.Again:
 			return
 		}
@@ -154,27 +161,56 @@ func (ln *listener) run(l *loop) {
 	l.enqueue(&ln.task)
 }
 
-// rest waits for descriptors, and says so once.
+// rest waits for descriptors, and says so once. If there is still none after the
+// rest, who waits is refused, so that nobody hangs.
 func (ln *listener) rest(l *loop) {
 	if !ln.full {
 		ln.full = true
 		l.box.log.Warn().Str("route", ln.route.name).Msg("no file descriptor left: accepting backs off")
 		l.box.journal.emit(Event{Type: "session.failed", Route: ln.route.name, Data: FailedData{
-			Upstream: ln.route.conf.Load().Upstream, Error: "no file descriptor left: new connections wait until one is free"}})
+			Upstream: ln.route.conf.Load().Upstream, Error: "no file descriptor left: new connections are refused until one is free"}})
 	}
 	l.alarms.set(&ln.task, l.now.Add(acceptRetry))
+}
+
+// refuse ends the next connection, for which there is no descriptor; false: not
+// even that is possible, or none waits.
+func (ln *listener) refuse(l *loop) bool {
+	if l.k.Refuse(ln.sock, l.box.limits.Excess == "fin") != sys.OK {
+		return false
+	}
+	ln.route.refused.Add(1)
+	return true
+}
+
+// noRoom says why a connection was turned away.
+func (b *Box) noRoom() string {
+	if b.room < int64(b.limits.Sessions) {
+		return fmt.Sprintf("there are %d sessions already, and file descriptors for no more (limits.sessions is %d)", b.room, b.limits.Sessions)
+	}
+	return fmt.Sprintf("limits.sessions: there are %d sessions already", b.room)
+}
+
+// turnAway ends a connection that limits.sessions has no room for.
+func (l *loop) turnAway(sock sys.Socket) {
+	if l.box.limits.Excess == "fin" {
+		l.k.ShutdownWrite(sock)
+		l.linger(sock, 0, true, false) // or what it has said already would make a RST of it
+		return
+	}
+	l.k.Reset(sock)
 }
 
 // admit makes an accepted connection a session, of this loop or another.
 func (l *loop) admit(r *route, sock sys.Socket, peer netip.AddrPort) {
 	b := l.box
 	num := r.numbers.Add(1)
-	if b.live.Add(1) > int64(b.limits.Sessions) {
+	if b.live.Add(1) > b.room {
 		b.live.Add(-1)
-		l.k.Reset(sock)
-		r.failed.Add(1)
+		l.turnAway(sock)
+		r.refused.Add(1)
 		b.journal.emit(Event{Type: "session.failed", Route: r.name, Data: FailedData{
-			Client: peer.String(), Upstream: r.conf.Load().Upstream, Error: limitText(b.limits.Sessions)}})
+			Client: peer.String(), Upstream: r.conf.Load().Upstream, Error: b.noRoom()}})
 		return
 	}
 	r.live.Add(1)

@@ -70,6 +70,9 @@ type loop struct {
 	draining  bool
 	stopped   bool
 
+	turns faults.Histogram // how long turns took
+	late  faults.Histogram // how late alarms were served
+
 	mail struct {
 		sync.Mutex
 		letters []func(*loop)
@@ -122,7 +125,10 @@ func (l *loop) turn(limit time.Duration) {
 			o.ready(l, ev.Ready)
 		}
 	}
-	l.alarms.due(l.now, l.enqueue)
+	for t, late := l.alarms.due(l.now); t != nil; t, late = l.alarms.due(l.now) {
+		l.late.Add(late)
+		l.enqueue(t)
+	}
 	l.feedStarved()
 	l.runQueue()
 }
@@ -130,11 +136,13 @@ func (l *loop) turn(limit time.Duration) {
 // wait lets the kernel wait until something happens, or an alarm is due, or
 // limit is over; not at all if there is work.
 func (l *loop) wait(limit time.Duration) int {
+	now := l.k.Now()
+	l.turns.Add(now.Sub(l.now)) // the last turn is over
 	if l.head < len(l.queue) || l.hasMail() {
 		limit = 0
 	}
 	if at := l.alarms.next(); !at.IsZero() {
-		limit = shorter(limit, max(at.Sub(l.k.Now()), 0))
+		limit = shorter(limit, max(at.Sub(now), 0))
 	}
 	if len(l.starved) > 0 {
 		limit = shorter(limit, starvedLook)

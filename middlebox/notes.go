@@ -67,7 +67,7 @@ func (s *session) record() sessionRecord {
 	if s.eng != nil && !s.crashed {
 		down, up := s.eng.HeldBytes()
 		it.held = Flow{Upstream: int64(up+server.pending()) + int64(client.piped), Downstream: int64(down+client.pending()) + int64(server.piped)}
-		it.protocol = s.eng.Protocol()
+		it.protocol, it.odd = s.eng.Protocol(), s.eng.Odd()
 	}
 	if !s.ended {
 		it.idle = max(s.l.now.Sub(s.opened)-s.last, 0).Round(time.Millisecond)
@@ -130,6 +130,7 @@ func (s *session) note(n *faults.Note) {
 // firing is a fault that acted, kept until what ends with it is out.
 type firing struct {
 	rule, exchange string
+	kind           string
 	heard          *heard
 	data           FiredData
 }
@@ -139,7 +140,7 @@ func (s *session) firing(n *faults.Note) *firing {
 	if n == nil || n.Rule == nil {
 		return nil
 	}
-	f := &firing{rule: n.Rule.Name(), heard: s.about(n), data: FiredData{
+	f := &firing{rule: n.Rule.Name(), kind: n.Rule.Kind(), heard: s.about(n), data: FiredData{
 		Fault: n.Rule.Fault(), Direction: n.Dir.String(), Offset: n.Off, Message: n.Pos, Part: n.Part.String(),
 		At: place(n.Part, n.Pos, n.Off, n.Body), Bytes: n.Bytes, End: n.End.String(),
 	}}
@@ -161,6 +162,7 @@ func (s *session) firing(n *faults.Note) *firing {
 }
 
 func (s *session) emitFired(f *firing) {
+	s.r.fired[f.kind].Add(1)
 	s.l.box.journal.emit(Event{Type: "fault.fired", Route: s.r.name, Session: s.id(), Exchange: f.exchange, Rule: f.rule, Data: f.data, heard: f.heard})
 }
 

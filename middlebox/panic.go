@@ -1,7 +1,6 @@
 package middlebox
 
 import (
-	"fmt"
 	"time"
 
 	"crimp/faults"
@@ -70,8 +69,7 @@ func (b *Box) disarmed(r *route, c Change) (*draft, []ruleRef, error) {
 	for i := range rules {
 		if rules[i].rule.Armed {
 			refs = append(refs, ruleRef{r.name, rules[i].rule.Name})
-			rules[i].rule.Armed = false
-			rules[i].entry.expires = nil
+			rules[i].rule.Armed = false // its ttl goes on: a release may arm it again, for what is left
 		}
 	}
 	d, err := b.draft(r, nil, rules, c)
@@ -79,7 +77,8 @@ func (b *Box) disarmed(r *route, c Change) (*draft, []ruleRef, error) {
 }
 
 // Release ends a panic: arming is allowed again. With rearm, the rules that the
-// panic disarmed and that are still there are armed again; it says which.
+// panic disarmed are armed again, until their ttl runs out if they have one; it
+// says which. Not those that were changed meanwhile, or whose ttl has run out.
 func (b *Box) Release(rearm bool, c Change) (rearmed []string, seq int64, err error) {
 	b.mu.Lock()
 	if b.panic == nil || b.closed {
@@ -95,6 +94,9 @@ func (b *Box) Release(rearm bool, c Change) (rearmed []string, seq int64, err er
 	for _, r := range b.routes {
 		rules := r.wanted()
 		for i := range rules {
+			if e := rules[i].entry.expires; e != nil && !e.After(b.now()) {
+				continue
+			}
 			if ref := (ruleRef{r.name, rules[i].rule.Name}); was[ref] && !rules[i].rule.Armed {
 				rules[i].rule.Armed = true
 				refs = append(refs, ref)
@@ -105,6 +107,7 @@ func (b *Box) Release(rearm bool, c Change) (rearmed []string, seq int64, err er
 			b.mu.Unlock()
 			return nil, 0, err
 		}
+		d.again = true
 		drafts = append(drafts, d)
 	}
 	b.panic = nil
@@ -151,7 +154,3 @@ func (b *Box) publishAll(drafts []*draft) (seq int64) {
 }
 
 func errClosed() error { return faults.Errorf(faults.Conflict, "", "the box is closed") }
-
-func limitText(n int) string {
-	return fmt.Sprintf("limits.sessions: there are %d sessions already", n)
-}

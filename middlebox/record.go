@@ -123,6 +123,7 @@ type sessionRecord struct {
 	ended     Ended
 	cause     string
 	rules     []string
+	odd       faults.Odd
 	idle      time.Duration
 }
 
@@ -144,20 +145,21 @@ func (r *sessionRecord) pack(p *packer) {
 	p.str(r.ended.Server)
 	p.str(r.cause)
 	p.strs(r.rules)
+	p.byte(byte(r.odd))
 	p.num(int64(r.idle))
 }
 
 func (r *sessionRecord) unpack(u *unpacker) {
 	*r = sessionRecord{route: u.str(), num: uint64(u.num()), client: u.addr(), upstream: u.str(), protocol: faults.Protocol(u.byte()),
 		opened: u.time(), closed: u.time(), bytes: u.flow(), held: u.flow(), exchanges: u.num(), outcome: u.str()}
-	r.ended.Client, r.ended.Server, r.cause, r.rules, r.idle = u.str(), u.str(), u.str(), u.strs(), time.Duration(u.num())
+	r.ended.Client, r.ended.Server, r.cause, r.rules, r.odd, r.idle = u.str(), u.str(), u.str(), u.strs(), faults.Odd(u.byte()), time.Duration(u.num())
 }
 
 // item is the session as people see it.
 func (r *sessionRecord) item() SessionItem {
 	it := SessionItem{
 		ID: sessionID(r.route, r.num), Route: r.route, Client: r.client.String(), Upstream: r.upstream, Opened: r.opened, Peer: r.client,
-		Protocol: protocolWord(r.protocol), Bytes: r.bytes, Held: r.held, Exchanges: r.exchanges, Rules: r.rules, Outcome: r.outcome,
+		Protocol: protocolWord(r.protocol), Bytes: r.bytes, Held: r.held, Exchanges: r.exchanges, Rules: r.rules, Odd: r.odd.Words(), Outcome: r.outcome,
 	}
 	if r.closed.IsZero() {
 		idle := faults.Duration(r.idle)
@@ -182,7 +184,7 @@ func packExchange(p *packer, route string, session uint64, client netip.AddrPort
 	p.num(x.Sent)
 	p.str(responseEnd(x))
 	p.str(x.Outcome)
-	p.strs(x.Odd)
+	p.byte(byte(x.Odd))
 	p.num(int64(len(x.Fired)))
 	for i := range x.Fired {
 		f := firedOf(&x.Fired[i])
@@ -208,7 +210,7 @@ func unpackExchange(u *unpacker) (ExchangeItem, *heard) {
 	if declared := u.num(); declared >= 0 {
 		it.Response.Declared = &declared
 	}
-	it.Response.Sent, it.Response.End, it.Outcome, it.Odd = u.num(), u.str(), u.str(), u.strs()
+	it.Response.Sent, it.Response.End, it.Outcome, it.Odd = u.num(), u.str(), u.str(), faults.Odd(u.byte()).Words()
 	for range u.num() {
 		w := u.strs()
 		it.Rules = append(it.Rules, Fired{Rule: w[0], Fault: w[1], Direction: w[2], Part: w[3], At: w[4], End: w[5], Offset: u.num(), Message: u.num()})

@@ -29,7 +29,7 @@ func TestRecordsSayWhatWasPacked(t *testing.T) {
 	client := netip.MustParseAddrPort("[fe80::1%2]:1234")
 	at := time.Unix(1700000000, 123456789)
 	x := faults.Exchange{N: 7, Head: headOf("POST /a/b?c HTTP/1.1\r\nhost:  test \r\nX-Folded: a\r\n  b\r\nnonsense\r\n\r\n"),
-		Asked: 5, Said: faults.All, Status: 204, Declared: -1, Sent: 9, Whole: true, Outcome: "ok", Odd: []string{"odd", "odder"}, Started: at, Finished: at.Add(time.Second)}
+		Asked: 5, Said: faults.All, Status: 204, Declared: -1, Sent: 9, Whole: true, Outcome: "ok", Odd: faults.UnsafePipe | faults.Crowding, Started: at, Finished: at.Add(time.Second)}
 	var p packer
 	packExchange(&p, "web", 3, client, &x)
 	u := unpacker(p)
@@ -39,7 +39,7 @@ func TestRecordsSayWhatWasPacked(t *testing.T) {
 	}
 	finished := at.Add(time.Second)
 	want := ExchangeItem{ID: "web/3/7", Route: "web", Session: "web/3", Client: client.String(), Request: Request{Method: "POST", Target: "/a/b?c", Host: "test", Bytes: 5, Delivered: "whole"},
-		Response: Response{Status: 204, Sent: 9, End: "whole"}, Started: at, Finished: &finished, Outcome: "ok", Odd: []string{"odd", "odder"}}
+		Response: Response{Status: 204, Sent: 9, End: "whole"}, Started: at, Finished: &finished, Outcome: "ok", Odd: []string{"non-idempotent request in a pipe", "more than two persistent connections"}}
 	if !reflect.DeepEqual(it, want) {
 		t.Errorf("got  %+v\nwant %+v", it, want)
 	}
@@ -56,7 +56,7 @@ func TestRecordsSayWhatWasPacked(t *testing.T) {
 	}
 
 	in := sessionRecord{route: "web", num: 3, client: client, upstream: "h:1", protocol: faults.HTTP, opened: at, closed: finished, bytes: Flow{1, 2},
-		held: Flow{3, 4}, exchanges: 5, outcome: "rst", ended: Ended{"rst", "fin"}, cause: "fault", rules: []string{"a", "b"}, idle: time.Second}
+		held: Flow{3, 4}, exchanges: 5, outcome: "rst", ended: Ended{"rst", "fin"}, cause: "fault", rules: []string{"a", "b"}, odd: faults.AfterClose, idle: time.Second}
 	p = p[:0]
 	in.pack(&p)
 	var out sessionRecord

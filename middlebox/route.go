@@ -35,6 +35,8 @@ type route struct {
 	// Bytes written to the peers, by direction, and exchanges begun.
 	bytes     [2]atomic.Int64
 	exchanges atomic.Int64
+	refused   atomic.Int64             // connections beyond the limits
+	fired     map[string]*atomic.Int64 // by kind; the map never changes
 }
 
 // settings is a route as it was set, checked.
@@ -60,6 +62,7 @@ type ruleEntry struct {
 	summary string
 	rev     int64
 	armedAt int64 // seq of its last arming
+	arming  int64 // the same, but that a release after a panic goes on with the one before
 	lease   string
 	expires *time.Time
 	why     string
@@ -77,9 +80,13 @@ func (f *inForce) find(name string) *ruleEntry {
 // state is the rule as people see it.
 func (e *ruleEntry) state(route string) RuleState {
 	n := e.c.Counters()
+	expires := e.expires
+	if !e.c.Rule.Armed {
+		expires = nil // kept through a panic, and nobody else's business
+	}
 	return RuleState{
 		Rule: e.c.Rule, Route: route, Summary: e.summary, Rev: e.rev, Hits: n.Hits, Misses: n.Misses,
-		Spent: n.Spent, NearMiss: n.NearMiss, Lease: e.lease, Expires: e.expires, Why: e.why, ArmedAt: e.armedAt,
+		Spent: n.Spent, NearMiss: n.NearMiss, Lease: e.lease, Expires: expires, Why: e.why, ArmedAt: e.armedAt, Arming: e.arming,
 	}
 }
 

@@ -83,8 +83,15 @@ func TestReload(t *testing.T) {
 
 	// b goes, c comes on b's very address, a stays.
 	addr := listenOf(t, b, "b")
-	if err := b.Configure([]Route{a, {Name: "b", Listen: addr, Upstream: up}}, "test"); err == nil {
-		t.Fatal("an address that the route itself has was bound twice")
+	// Given at the address that port 0 came to, a route keeps its listener, and
+	// with its port as it was configured too.
+	for _, at := range []string{addr, "127.0.0.1:0"} {
+		if err := b.Configure([]Route{a, {Name: "b", Listen: at, Protocol: "tcp", Upstream: up}}, "test"); err != nil {
+			t.Fatal(err)
+		}
+		if got := listen(b); !slices.Equal(got, before) {
+			t.Errorf("b at %s: routes are %v, were %v", at, got, before)
+		}
 	}
 	if _, err := b.DeleteRoute("b", Change{}); err != nil {
 		t.Fatal(err)
@@ -117,6 +124,10 @@ func TestSetRoute(t *testing.T) {
 	live := dial(t, b, "web")
 	expect(t, live, "old")
 	rev := b.State().Routes[0].Rev
+	said, seq, err := b.SetRoute(Route{Name: "web", Listen: listenOf(t, b, "web"), Protocol: "tcp", Upstream: old}, Change{})
+	if err != nil || said.Rev != rev || seq != b.State().Seq {
+		t.Errorf("set as it stands: revision %d, was %d, %v", said.Rev, rev, err)
+	}
 	r := Route{Name: "web", Listen: "127.0.0.1:0", Protocol: "tcp", Upstream: fresh}
 	got, _, err := b.SetRoute(r, Change{IfRev: &rev})
 	if err != nil || got.Rev == rev || got.Listen != b.State().Routes[0].Listen {

@@ -73,6 +73,9 @@ func (b *Box) changeRule(route, name string, c Change, edit func(rules []wanted,
 		b.mu.Unlock()
 		return Changed{}, err
 	}
+	if b.panic != nil { // whoever changes a rule now says himself what is to become of it
+		b.panic.rules = slices.DeleteFunc(b.panic.rules, func(ref ruleRef) bool { return ref == ruleRef{route, name} })
+	}
 	wait := b.swap(r)
 	b.mu.Unlock()
 	e := d.next.find(name)

@@ -436,6 +436,45 @@ func TestPanicReleaseRevert(t *testing.T) {
 	}
 }
 
+// A ttl outlasts a panic: what is armed again ends when it would have ended.
+func TestReleaseKeepsTheTTL(t *testing.T) {
+	b := start(t, Config{}, Route{Protocol: "http", Upstream: origin(t, answer)})
+	soon, later := time.Now().Add(50*time.Millisecond), time.Now().Add(time.Hour)
+	set := func(name string, expires *time.Time) {
+		t.Helper()
+		r := rule("truncate", nil)
+		r.Name = name
+		if _, err := b.SetRule("web", r, Change{Expiry: expires}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("soon", &soon)
+	set("later", &later)
+	set("ever", nil)
+	set("off", nil)
+	if _, _, err := b.Panic(Change{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range b.State().Routes[0].Rules {
+		if r.Armed || r.Expires != nil {
+			t.Errorf("during the panic %s is armed %v until %v", r.Name, r.Armed, r.Expires)
+		}
+	}
+	if _, err := b.Arm("web", "off", false, Change{}); err != nil { // said once more, and meant
+		t.Fatal(err)
+	}
+	time.Sleep(time.Until(soon))
+	names, _, err := b.Release(true, Change{})
+	if err != nil || !slices.Equal(names, []string{"web/later", "web/ever"}) {
+		t.Errorf("armed again: %v, %v", names, err)
+	}
+	for _, r := range b.State().Routes[0].Rules {
+		if want := map[string]*time.Time{"later": &later}[r.Name]; !sameTime(r.Expires, want) {
+			t.Errorf("%s is armed until %v, want %v", r.Name, r.Expires, want)
+		}
+	}
+}
+
 func TestAct(t *testing.T) {
 	for _, test := range []struct {
 		act          faults.Act

@@ -102,8 +102,9 @@ func (s *session) rounds() {
 	if at := s.eng.Deadline(); !at.IsZero() && !at.After(l.now) {
 		s.step(faults.Input{Kind: faults.InTick})
 	}
-	for n := 1; ; n++ {
-		more := false
+	more := true
+	for n := 1; more; n++ {
+		more = false
 		for d := range s.leg {
 			s.leg[d].flush()
 		}
@@ -113,15 +114,14 @@ func (s *session) rounds() {
 			}
 		}
 		s.tally() // each round, or a turn could hold a turn's bytes past the bound
-		if !more {
-			break
-		}
-		if n >= l.tune.Rounds || l.spent >= l.tune.TurnBytes {
+		if more && (n >= l.tune.Rounds || l.spent >= l.tune.TurnBytes) {
 			l.enqueue(&s.task)
 			break
 		}
 	}
-	s.settle()
+	if s.settle(); more {
+		s.eng.Behind()
+	}
 }
 
 // relay moves at most one buffer in direction d; it says whether there may be more.
@@ -218,7 +218,9 @@ func (s *session) reset(d wire.Direction) {
 	from := &s.leg[d.Other()]
 	from.broken = true
 	s.step(faults.Input{Kind: faults.InReset, Dir: d})
-	from.over("rst")
+	if from.broken { // a proxy may have parted from it
+		from.over("rst")
+	}
 }
 
 // holds says whether the engine keeps bytes of d back.
@@ -253,6 +255,8 @@ func (s *session) perform(acts []faults.Action) {
 			s.note(a.Note)
 		case faults.OpFilter:
 			s.leg[a.Dir].filter(a.Filter)
+		case faults.OpPart:
+			s.leaveServer()
 		case faults.OpDial:
 			s.leaveServer()
 			s.startDial(a.Target)
@@ -263,14 +267,17 @@ func (s *session) perform(acts []faults.Action) {
 }
 
 // leaveServer hands the connection to a server that answered all it was asked to the
-// loop, which ends it; what still comes from it is read away there. The leg is
-// made ready for another.
+// loop, which ends it; what still comes from it is read away there. One that has
+// reset it is gone. The leg is made ready for another.
 func (s *session) leaveServer() {
 	if !s.dialled {
 		return // the first: what was asked of its leg before stands
 	}
 	g := &s.leg[wire.Upstream]
-	if g.up {
+	switch {
+	case g.broken:
+		g.over("rst")
+	case g.up:
 		g.fin()
 		g.retire(faults.OpFinish)
 	}

@@ -95,6 +95,15 @@ func (k *spy) Accept(l sys.Socket) (sys.Socket, netip.AddrPort, sys.Outcome) {
 	return s, peer, out
 }
 
+func (k *spy) Refuse(l sys.Socket, fin bool) sys.Outcome {
+	out := k.Kernel.Refuse(l, fin)
+	if out == sys.OK {
+		k.calls++
+		k.w.seen("refused for lack of a number")
+	}
+	return out
+}
+
 func (k *spy) Connect(to netip.AddrPort) (sys.Socket, sys.Outcome) {
 	s, out := k.Kernel.Connect(to)
 	k.calls++

@@ -67,11 +67,14 @@ func TestSchemesAndWidths(t *testing.T) {
 	p.choose(".rule-form select", "latency")
 	for _, scheme := range []string{"light", "dark"} {
 		p.do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}))
-		for name, size := range map[string][2]int64{"desktop": {1440, 900}, "laptop": {1180, 800}, "phone": {390, 844}, "narrow": {320, 640}} {
+		for name, size := range map[string][2]int64{"desktop": {1440, 900}, "laptop": {1300, 800}, "tablet": {800, 900}, "phone": {390, 844}, "narrow": {320, 640}} {
 			p.do(chromedp.EmulateViewport(size[0], size[1]))
 			p.until("it is drawn", `all('.route').length === 2`)
 			if over := eval[float64](p, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
 				t.Errorf("%s: the page sticks out by %v pixels: %s", name, over, eval[string](p, sticksOut))
+			}
+			if wide := eval[[]string](p, `all('.scroll').filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.getAttribute('aria-label'))`); len(wide) > 0 {
+				t.Errorf("%s: to be scrolled sideways: %s", name, strings.Join(wide, ", "))
 			}
 			if poor := eval[[]string](p, poorContrast); len(poor) > 0 {
 				t.Errorf("%s, %s: too little contrast:\n%s", scheme, name, strings.Join(poor, "\n"))

@@ -168,6 +168,9 @@ func eval[T any](p *page, expression string) T {
 	return v
 }
 
+// awaitPromise has an expression's promise waited for.
+func awaitPromise(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
+
 // until waits for an expression to become true.
 func (p *page) until(what, expression string) {
 	p.t.Helper()

@@ -280,7 +280,7 @@ func busyBox(b *peer) func() {
 		b.routes = append(b.routes, route("db", "127.0.0.1:5432", "db.lab:5432", "tcp"))
 		b.items["session.list"] = []object{
 			{"id": "web/6", "route": "web", "client": "127.0.0.1:50122", "upstream": "127.0.0.1:9000", "protocol": "http", "opened": ago(4 * time.Minute), "bytes": object{"upstream": 33_000, "downstream": 1_200_000}, "held": object{"upstream": 0, "downstream": 0}, "exchanges": 1199, "outcome": "open"},
-			{"id": "web/7", "route": "web", "client": "[::1]:50124", "upstream": "127.0.0.1:9000", "protocol": "http", "opened": ago(9 * time.Second), "bytes": object{"upstream": 412, "downstream": 2_048}, "held": object{"upstream": 0, "downstream": 0}, "exchanges": 4, "outcome": "stalled", "rules": []any{"slow-api"}},
+			{"id": "web/7", "route": "web", "client": "[::1]:50124", "upstream": "127.0.0.1:9000", "protocol": "http", "opened": ago(9 * time.Second), "bytes": object{"upstream": 412, "downstream": 2_048}, "held": object{"upstream": 0, "downstream": 0}, "exchanges": 4, "outcome": "stalled", "rules": []any{"slow-api"}, "odd": []any{"more than two persistent connections"}},
 			{"id": "web/5", "route": "web", "client": "127.0.0.1:50100", "upstream": "127.0.0.1:9000", "protocol": "http", "opened": ago(8 * time.Second), "closed": now, "bytes": object{"upstream": 78, "downstream": 734}, "held": object{"upstream": 0, "downstream": 0}, "exchanges": 1, "outcome": "cut", "ended": object{"client": "fin", "server": "close"}, "cause": "fault", "rules": []any{"truncate"}},
 		}
 		exchange := func(id, method, target string, status int, declared any, sent int, end, outcome string, rules ...any) object {

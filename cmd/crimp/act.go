@@ -157,7 +157,7 @@ its clients name; with an UPSTREAM that is the next proxy, which gets all they s
 			Flags: boxFlags(whyFlag(), jsonFlag()), Action: routeAdd,
 		}, {
 			Name: "rm", Usage: "stop a route and forget it", ArgsUsage: "NAME",
-			Description: describe("Stops listening, and ends what is live on the route.",
+			Description: describe("Stops listening. Live sessions go on, without rules.",
 				"crimp route rm web", "crimp route rm web --why 'end of test'", "crimp route rm web --api 127.0.0.1:27468"),
 			Flags: boxFlags(whyFlag(), jsonFlag()), Action: routeRemove,
 		}},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -194,8 +195,17 @@ func (o order) rule(fault, name string) faults.Rule {
 }
 
 func (o order) set(ctx context.Context, box *control.Client, rule faults.Rule, done *middlebox.Changed) error {
-	return call(ctx, box, "rule.set", control.RuleSetParams{
+	err := call(ctx, box, "rule.set", control.RuleSetParams{
 		Route: o.route, Rule: rule, Before: o.before, Lease: o.leaseWord(), TTL: o.ttl, Why: o.why}, done)
+	var fault *faults.Error
+	if errors.As(err, &fault) { // in the command's words: there is but one rule, and its fault is named in the sentence
+		fault.Field = strings.TrimPrefix(fault.Field, "rule.")
+		fault.Field = strings.TrimPrefix(fault.Field, "params.")
+		if fault.Field == "fault" {
+			fault.Field = ""
+		}
+	}
+	return err
 }
 
 func (o order) leaseWord() string {

@@ -24,7 +24,8 @@ type configuration struct {
 	Limits  middlebox.Limits  `json:"limits"`
 	Routes  []middlebox.Route `json:"routes"`
 
-	file string // where it was read from
+	file  string // where it was read from
+	loops int    // 0: as many as fit the machine
 }
 
 // controlSettings is where and to whom a box answers.
@@ -89,6 +90,9 @@ func (conf *configuration) check() *faults.Error {
 		if !isLoopback(l) && conf.Control.TokenFile == "" {
 			return faults.Errorf(faults.Invalid, "control.listen", "%s is not a loopback address: control.token_file or --token-file is needed", l)
 		}
+	}
+	if err := conf.Limits.Check("limits"); err != nil {
+		return err
 	}
 	seen := map[string]bool{}
 	for i, r := range conf.Routes {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -151,7 +152,20 @@ func introduce(c *cli.Context, control, web string) {
 		api = " --api " + control
 	}
 	fmt.Fprintf(c.App.Writer, "dashboard %s   web http://%s -> built-in origin\n", control, web)
-	fmt.Fprintf(c.App.Writer, "next: crimp arm web truncate%s\n", api)
+	fmt.Fprintf(c.App.Writer, "next: open the dashboard and click a switch, or type in a second terminal: %s arm web truncate%s\n", program(), api)
+}
+
+// program is how this binary was called, to be typed again: a name that is on the
+// PATH, a path, or "go run", which leaves nothing behind to call.
+func program() string {
+	called := os.Args[0]
+	switch {
+	case strings.Contains(called, "go-build"):
+		return "go run ./cmd/crimp"
+	case strings.ContainsRune(called, os.PathSeparator):
+		return called
+	}
+	return "crimp"
 }
 
 // stdLog gives the standard library a logger at debug level.

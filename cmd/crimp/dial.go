@@ -37,11 +37,7 @@ func withBox(c *cli.Context, f func(ctx context.Context, box *control.Client) er
 
 // dial connects to the box that --api names, or says what is there instead.
 func dial(ctx context.Context, c *cli.Context) (*control.Client, error) {
-	api, err := apiURL(c.String("api"))
-	if err != nil {
-		return nil, err
-	}
-	token, err := boxToken(c)
+	api, token, err := boxAt(c)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +49,14 @@ func dial(ctx context.Context, c *cli.Context) (*control.Client, error) {
 		return nil, codef(exitFailed, "%s: %s: set --token or CRIMP_TOKEN", api, fault.Message)
 	}
 	return box, err // *control.NoBoxError says where nobody answers, and what to do
+}
+
+// boxAt is the box that --api names and the token for it.
+func boxAt(c *cli.Context) (api, token string, err error) {
+	if api, err = apiURL(c.String("api")); err == nil {
+		token, err = boxToken(c)
+	}
+	return api, token, err
 }
 
 // call asks one question with the usual patience.

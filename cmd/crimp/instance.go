@@ -48,7 +48,7 @@ func start(conf *configuration, log zerolog.Logger) (*instance, error) {
 	if err != nil {
 		return nil, faults.Errorf(faults.Bind, controlField, "%s: %s", conf.Control.Listen, reason(err))
 	}
-	box, err := middlebox.New(middlebox.Config{Seed: *conf.Seed, Limits: conf.Limits, Log: log, Forbidden: []string{listener.Addr().String()}})
+	box, err := middlebox.New(middlebox.Config{Seed: *conf.Seed, Limits: conf.Limits, Loops: conf.loops, Log: log, Forbidden: []string{listener.Addr().String()}})
 	if err != nil {
 		listener.Close()
 		return nil, codef(exitStart, "%v", err)

@@ -36,11 +36,7 @@ func armWhile(ctx context.Context, c *cli.Context, box *control.Client, o order,
 	if err := call(ctx, box, "route.list", control.Nothing{}, &routes); err != nil {
 		return err
 	}
-	api, err := apiURL(c.String("api"))
-	if err != nil {
-		return err
-	}
-	token, err := boxToken(c)
+	api, token, err := boxAt(c)
 	if err != nil {
 		return err
 	}

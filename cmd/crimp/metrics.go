@@ -2,11 +2,14 @@ package main
 
 import (
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"crimp/faults"
 	"crimp/middlebox"
 )
 
@@ -22,20 +25,37 @@ func metrics(box *middlebox.Box) http.Handler {
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
 
+// The metrics of a box, in the order of docs/metrics.md, which a test compares
+// with what a box answers.
 var (
-	sessionsLive  = prometheus.NewDesc("crimp_sessions", "Live sessions.", []string{"route"}, nil)
-	sessionsTotal = prometheus.NewDesc("crimp_sessions_total", "Sessions accepted since start.", []string{"route"}, nil)
-	exchanges     = prometheus.NewDesc("crimp_exchanges_total", "HTTP exchanges since start.", []string{"route"}, nil)
-	failedDials   = prometheus.NewDesc("crimp_dials_failed_total", "Upstream connections that could not be made.", []string{"route"}, nil)
-	relayed       = prometheus.NewDesc("crimp_bytes_total", "Bytes relayed since start.", []string{"route", "direction"}, nil)
-	heldBytes     = prometheus.NewDesc("crimp_held_bytes", "Bytes held back.", nil, nil)
-	eventsDropped = prometheus.NewDesc("crimp_events_dropped_total", "Events that the journal no longer has.", nil, nil)
+	buildInfo       = described("crimp_build_info", "1; the label says which crimp this is.", "version")
+	sessionsLive    = described("crimp_sessions", "Live sessions.", "route")
+	sessionsTotal   = described("crimp_sessions_total", "Sessions accepted since start.", "route")
+	sessionsRefused = described("crimp_sessions_refused_total", "Connections beyond limits.sessions or the file descriptors.", "route")
+	failedDials     = described("crimp_dials_failed_total", "Upstream connections that could not be made.", "route")
+	exchanges       = described("crimp_exchanges_total", "HTTP exchanges begun.", "route")
+	relayed         = described("crimp_bytes_total", "Bytes that went out to the peers.", "route", "direction")
+	heldBytes       = described("crimp_held_bytes", "Bytes that rules or slow peers hold back.", "route")
+	fired           = described("crimp_faults_fired_total", "Faults that fired, by kind.", "route", "fault")
+	addedDelay      = described("crimp_added_delay_seconds", "For how long rules kept back what they delayed.")
+	loopTurn        = described("crimp_loop_turn_seconds", "How long the turns of a loop took.", "loop")
+	loopDelay       = described("crimp_loop_delay_seconds", "How late a loop served what was due.", "loop")
+	eventsTotal     = described("crimp_events_total", "Events since start.")
+	eventsDropped   = described("crimp_events_dropped_total", "Events that the journal no longer has.")
 )
+
+var descriptions []*prometheus.Desc
+
+func described(name, help string, labels ...string) *prometheus.Desc {
+	d := prometheus.NewDesc(name, help, labels, nil)
+	descriptions = append(descriptions, d)
+	return d
+}
 
 type boxCollector struct{ box *middlebox.Box }
 
 func (c boxCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sessionsLive, sessionsTotal, failedDials, exchanges, relayed, heldBytes, eventsDropped} {
+	for _, d := range descriptions {
 		out <- d
 	}
 }
@@ -45,14 +65,35 @@ func (c boxCollector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, kind, float64(n), labels...)
 	}
 	s := c.box.Stats()
+	send(buildInfo, prometheus.GaugeValue, 1, build().Version)
 	for _, r := range s.Routes {
 		send(sessionsLive, prometheus.GaugeValue, r.Sessions, r.Route)
 		send(sessionsTotal, prometheus.CounterValue, r.Total, r.Route)
+		send(sessionsRefused, prometheus.CounterValue, r.Refused, r.Route)
 		send(failedDials, prometheus.CounterValue, r.Failed, r.Route)
 		send(exchanges, prometheus.CounterValue, r.Exchanges, r.Route)
 		send(relayed, prometheus.CounterValue, r.Bytes.Upstream, r.Route, "upstream")
 		send(relayed, prometheus.CounterValue, r.Bytes.Downstream, r.Route, "downstream")
+		send(heldBytes, prometheus.GaugeValue, r.Held, r.Route)
+		for kind, n := range r.Fired {
+			send(fired, prometheus.CounterValue, n, r.Route, kind)
+		}
 	}
-	send(heldBytes, prometheus.GaugeValue, s.Held)
+	out <- histogram(addedDelay, s.Delays)
+	for i, l := range s.Loops {
+		out <- histogram(loopTurn, l.Turns, strconv.Itoa(i))
+		out <- histogram(loopDelay, l.Late, strconv.Itoa(i))
+	}
+	send(eventsTotal, prometheus.CounterValue, s.Events)
 	send(eventsDropped, prometheus.CounterValue, s.Dropped)
+}
+
+// histogram is what was counted as Prometheus has it: each bucket with all below it.
+func histogram(d *prometheus.Desc, c faults.Counts, labels ...string) prometheus.Metric {
+	buckets, below := map[float64]uint64{}, uint64(0)
+	for i, bound := range faults.HistogramBounds {
+		below += c.Buckets[i]
+		buckets[float64(bound)/float64(time.Second)] = below
+	}
+	return prometheus.MustNewConstHistogram(d, c.Total(), c.Sum.Seconds(), buckets, labels...)
 }

@@ -102,7 +102,7 @@ func sessionRow(s middlebox.SessionItem) []string {
 	return []string{
 		s.ID, s.Client + " -> " + toward(s.Upstream), s.Protocol, s.Outcome, plural(s.Exchanges, "exchange"),
 		fmt.Sprintf("%d up, %d down", s.Bytes.Upstream, s.Bytes.Downstream),
-		until.Sub(s.Opened).Round(time.Millisecond).String(), ended, strings.Join(s.Rules, " "),
+		until.Sub(s.Opened).Round(time.Millisecond).String(), ended, comma(strings.Join(s.Rules, " "), strings.Join(s.Odd, ", ")),
 	}
 }
 

@@ -37,7 +37,8 @@ let live sessions finish for --drain-timeout, then close; a second one ends at o
 			&cli.StringFlag{Name: "config", Aliases: []string{"c"}, Category: groupServe, Usage: "the configuration `FILE` (YAML); - is standard input", EnvVars: []string{"CRIMP_CONFIG"}},
 			&cli.StringSliceFlag{Name: "route", Category: groupServe, Usage: "a further `NAME=LISTEN,UPSTREAM[,http|tcp|proxy]` or NAME=LISTEN,proxy, or in place of the file's of that name", EnvVars: []string{"CRIMP_ROUTE"}},
 			seedFlag("seed", groupServe, "`N` that every draw comes from; drawn and logged if not given", "CRIMP_SEED"),
-			&cli.StringSliceFlag{Name: "limit", Category: groupServe, Usage: "a limit `NAME=VALUE`: sessions held_bytes held_bytes_per_session linger events exchanges", EnvVars: []string{"CRIMP_LIMIT"}},
+			&cli.StringSliceFlag{Name: "limit", Category: groupServe, Usage: "a limit `NAME=VALUE`: sessions excess held_bytes held_bytes_per_session linger events exchanges", EnvVars: []string{"CRIMP_LIMIT"}},
+			typedFlag("loops", groupServe, "relay with `N` event loops, a core each; by default one on up to two cores, else half the cores", "", []string{"CRIMP_LOOPS"}, parseLoops),
 			durationFlag("drain-timeout", groupServe, "for how long a `DURATION` sessions may go on after the first signal", "10s", "CRIMP_DRAIN_TIMEOUT"),
 			&cli.StringFlag{Name: "addr-file", Category: groupServe, Usage: "once ready, write the resolved addresses to this `FILE` as {control, routes}", EnvVars: []string{"CRIMP_ADDR_FILE"}},
 			&cli.StringFlag{Name: "control", Category: groupControl, Usage: "listen for control clients and the dashboard on `ADDR`", DefaultText: defaultControl, EnvVars: []string{"CRIMP_CONTROL"}},
@@ -62,6 +63,15 @@ const (
 
 func seedFlag(name, category, usage string, env ...string) cli.Flag {
 	return typedFlag(name, category, usage, "", env, parseSeed)
+}
+
+// parseLoops reads how many loops; more than a machine has cores for is a slip.
+func parseLoops(s string) (int, error) {
+	n, err := parseWhole(s)
+	if err != nil || n < 1 || n > 256 {
+		return 0, fmt.Errorf("%q: a number from 1 to 256 was expected", s)
+	}
+	return int(n), nil
 }
 
 func levelFlag(preset string) cli.Flag {
@@ -192,6 +202,7 @@ func configure(c *cli.Context) (*configuration, error) {
 	if c.IsSet("control") {
 		conf.Control.Listen = c.String("control")
 	}
+	conf.loops, _ = flagValue[int](c, "loops")
 	if conf.Control.Listen == "" {
 		conf.Control.Listen = defaultControl
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -31,7 +32,8 @@ func TestStateRoundTrip(t *testing.T) {
 		{Name: "web", Listen: "127.0.0.1:8080", Upstream: "[::1]:9000", Protocol: "http", Mode: "forward", OnDialError: "502", Rules: rules},
 		{Name: "123", Listen: "[::]:80", Upstream: "true:1", Protocol: "auto", Mode: "forward", OnDialError: "rst"},
 	}}
-	file, err := stateYAML(s, 1<<63, middlebox.Limits{Sessions: 7, HeldBytes: 1 << 20})
+	file, err := stateYAML(s, 1<<63, middlebox.Limits{
+		Sessions: 7, HeldBytes: 1 << 20, HeldBytesPerSession: 1 << 16, Linger: faults.Duration(time.Second), Events: 9, Exchanges: 9})
 	if err != nil {
 		t.Fatal(err)
 	}

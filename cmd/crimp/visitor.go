@@ -38,13 +38,17 @@ func (s sight) String() string {
 	if s.reused {
 		where = "the same connection"
 	}
+	took := s.took.String()
+	if s.took == 0 {
+		took = "under 1ms"
+	}
 	switch {
 	case s.err != nil && s.status == 0:
-		return fmt.Sprintf("GET /  no answer in %v on %s: %s", s.took, where, complaint(s.err))
+		return fmt.Sprintf("GET /  no answer in %s on %s: %s", took, where, complaint(s.err))
 	case s.err != nil:
-		return fmt.Sprintf("GET /  %d, %d bytes in %v on %s, then: %s", s.status, s.bytes, s.took, where, complaint(s.err))
+		return fmt.Sprintf("GET /  %d, %d bytes in %s on %s, then: %s", s.status, s.bytes, took, where, complaint(s.err))
 	}
-	return fmt.Sprintf("GET /  %d, %d bytes in %v on %s", s.status, s.bytes, s.took, where)
+	return fmt.Sprintf("GET /  %d, %d bytes in %s on %s", s.status, s.bytes, took, where)
 }
 
 func complaint(err error) string {

@@ -71,11 +71,7 @@ func waitEvent(c *cli.Context, timeout time.Duration) error {
 // waitReady asks /readyz until it says yes. Nobody listening is no error here:
 // the box may be about to start.
 func waitReady(c *cli.Context, timeout time.Duration) error {
-	api, err := apiURL(c.String("api"))
-	if err != nil {
-		return err
-	}
-	token, err := boxToken(c)
+	api, token, err := boxAt(c)
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,8 @@ func TestConfigErrorsHaveAPlace(t *testing.T) {
 	for _, test := range []struct{ name, yaml, want string }{
 		{"unknown key: the key", "sed: 1\n", `f.yaml:1:1: sed: unknown key "sed"; did you mean "seed"?`},
 		{"wrong value: the value", "seed:   x\n", `f.yaml:1:9: seed: `},
+		{"no session allowed", "limits: { sessions: -1 }\n", `f.yaml:1:21: limits.sessions: expected 1 to 10000000, got -1`},
+		{"nothing may be held", "limits: { held_bytes: 12 }\n", `f.yaml:1:23: limits.held_bytes: expected 64KiB or more, got 12`},
 		{"bare duration", "limits: { linger: 30 }\n", `f.yaml:1:19: limits.linger: expected a duration such as 250ms, got number 30`},
 		{"missing: what is around it", "routes:\n- name: web\n  upstream: 127.0.0.1:9\n", `f.yaml:2:3: routes[0].listen: is missing`},
 		{"empty: its key", "routes:\n- name: web\n  listen:\n", `f.yaml:3:3: routes[0].listen: is missing`},

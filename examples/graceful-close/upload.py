@@ -8,7 +8,7 @@ proxy, origin = sys.argv[1:]
 host, port = proxy.split(":")
 with socket.create_connection((host, int(port)), timeout=20) as s:
     size = 8 << 20
-    s.sendall(f"POST http://{origin}/ HTTP/1.1\r\nHost: {origin}\r\nContent-Length: {size}\r\n\r\n".encode())
+    s.sendall(f"POST http://{origin}/early HTTP/1.1\r\nHost: {origin}\r\nContent-Length: {size}\r\n\r\n".encode())
     try:
         time.sleep(0.2)  # the answer is here by now, and nobody looks
         s.sendall(bytes(size))

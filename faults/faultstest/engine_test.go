@@ -130,6 +130,19 @@ s> HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Leng
 >c HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nn
 >c FIN
 >s CLOSE`},
+		{"a kind for a whole session knows where it began, long after that exchange is over", `[{"fault":"say-close-stay-open"}]`, `
+c> GET /1 HTTP/1.1\r\n\r\n
+>s GET /1 HTTP/1.1\r\n\r\n
+s> HTTP/1.1 204 a\r\n\r\n
+>c HTTP/1.1 204 a\r\nConnection: close\r\n\r\n
+c> GET /2 HTTP/1.1\r\n\r\nGET /3 HTTP/1.1\r\n\r\n
+>s GET /2 HTTP/1.1\r\n\r\nGET /3 HTTP/1.1\r\n\r\n
+s> HTTP/1.1 204 b\r\n\r\n
+>c HTTP/1.1 204 b\r\nConnection: close\r\n\r\n
+c> GET /4 HTTP/1.1\r\n\r\n
+>s GET /4 HTTP/1.1\r\n\r\n
+s> HTTP/1.1 204 c\r\n\r\n
+>c HTTP/1.1 204 c\r\nConnection: close\r\n\r\n`},
 		{"a message rule has no place in an answer to HEAD", `[{"fault":"truncate"}]`, `
 c> HEAD / HTTP/1.1\r\n\r\n
 >s HEAD / HTTP/1.1\r\n\r\n

@@ -60,6 +60,73 @@ started 1 GET /1
 started 2 POST /2
 finished 1 204, 0 of -1, request whole, ok  []
 finished 2 0, 0 of -1, request whole, cut fin [non-idempotent request in a pipe pipelined before persistence was known request after Connection: close]`},
+		{"a connection too many, as soon as it is kept", faults.Rule{Name: "x", Fault: "surplus", Match: faults.Match{Path: "/none"}}, `
+sessions 2
+c> GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n
+>s GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n
+s> HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n
+>c HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n
+c> GET /2 HTTP/1.0\r\n\r\n
+>s GET /2 HTTP/1.0\r\n\r\n
+s> HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n
+>c HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n`, `
+started 1 GET /1
+finished 1 200, 0 of 0, request whole, ok  [more than two persistent connections]
+started 2 GET /2
+finished 2 200, 0 of 0, request whole, ok  []`},
+		{"no last chunk names its ending", faults.Rule{Name: "x", Fault: "no-last-chunk", Armed: true}, `
+s> HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n
+>c HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n
+>c FIN
+>s FIN`, `
+fired x downstream byte 53, message 53, chunk_size, body 1, after 53 fin`},
+		{"of a body that had a length too, in one event", faults.Rule{Name: "x", Fault: "no-last-chunk", Armed: true}, `
+s> HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na
+>c HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n
+>c FIN
+>s FIN`, `
+fired x downstream byte 39, message 39, body, body 1, after 53 fin`},
+		{"an ending that did not come is not named", faults.Rule{Name: "x", Fault: "no-last-chunk", Armed: true}, `
+s> HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na
+>c HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\na
+s> FIN
+>c FIN`, `
+fired x downstream byte 0, message 0, start_line, body 0, after 0`},
+		{"keep-alive is promised, told once; broken, told with its ending", faults.Rule{Name: "k", Fault: "keep_alive", Armed: true, Params: map[string]any{"say": "nothing", "close_after": 2, "end": "rst"}}, `
+c> GET /1 HTTP/1.1\r\n\r\n
+>s GET /1 HTTP/1.1\r\n\r\n
+s> HTTP/1.1 204 One\r\n\r\n
+>c HTTP/1.1 204 One\r\n\r\n
+c> GET /2 HTTP/1.1\r\n\r\n
+>s GET /2 HTTP/1.1\r\n\r\n
+s> HTTP/1.1 204 Two\r\n\r\n
+>c HTTP/1.1 204 Two\r\n\r\n
+>c RST
+>s CLOSE`, `
+fired k upstream byte 0, message 0, start_line, body 0, after 0
+started 1 GET /1
+finished 1 204, 0 of -1, request whole, ok  []
+started 2 GET /2
+fired k downstream byte 40, message 20, head_end, body 0, after 40 rst
+finished 2 204, 0 of -1, request whole, ok  []`},
+		{"a quiet connection closed early", faults.Rule{Name: "k", Fault: "keep_alive", Armed: true, Params: map[string]any{"say": "nothing", "close_idle": "1s", "end": "close"}}, `
+c> GET /1 HTTP/1.1\r\n\r\n
+>s GET /1 HTTP/1.1\r\n\r\n
+s> HTTP/1.1 204 One\r\n\r\n
+>c HTTP/1.1 204 One\r\n\r\n
++1s
+>c CLOSE
+>s CLOSE`, `
+fired k upstream byte 0, message 0, start_line, body 0, after 0
+started 1 GET /1
+finished 1 204, 0 of -1, request whole, ok  []
+fired k downstream byte 20, message -1, opaque, body -1, after 20 close`},
+		{"a proxy that keeps its word", faults.Rule{Name: "h", Fault: "hop_by_hop", Armed: true, Params: map[string]any{"mode": "correct"}, Match: faults.Match{Direction: "downstream"}}, `
+s> HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi
+>c HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\nVia: 1.1 crimp\r\n\r\nhi
+>c FIN
+>s CLOSE`, `
+fired h downstream byte 59, message 59, body, body 2, after 75 fin`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for name, cut := range map[string]Cut{"whole": Whole, "byte by byte": Bytewise, "at random": Random(9), "spliced": Spliced(9)} {

@@ -111,9 +111,17 @@ func (p *player) play(script string) error {
 	return nil
 }
 
-// Before and Leave make the player the census of its session.
+// Before, Leave and Keep make the player the census of its session.
 func (p *player) Before(bool) int { return p.others }
 func (p *player) Leave()          {}
+
+// Keep: the sessions there were before are kept by the same client.
+func (p *player) Keep(on bool) int {
+	if on {
+		return p.others + 1
+	}
+	return p.others
+}
 
 type player struct {
 	others  int  // sessions that were there before
@@ -296,7 +304,7 @@ func (p *player) take(d wire.Direction, n int) {
 }
 
 func (p *player) expect(d wire.Direction, text string) error {
-	if text == "FIN" || text == "RST" || text == "CLOSE" || text == "ABORT" || strings.HasPrefix(text, "DIAL") {
+	if text == "FIN" || text == "RST" || text == "CLOSE" || text == "ABORT" || text == "PART" || strings.HasPrefix(text, "DIAL") {
 		if len(p.out[d]) > 0 || len(p.ends[d]) == 0 || p.ends[d][0] != text {
 			return fmt.Errorf("got %q %v", p.out[d], p.ends[d])
 		}
@@ -342,6 +350,9 @@ func (p *player) act(in faults.Input) {
 		case faults.OpSend:
 			p.out[a.Dir] = append(p.out[a.Dir], a.Data...)
 			p.log = append(p.log, fmt.Sprintf("%v send %v %q", p.now.Format("05.000"), a.Dir, a.Data))
+		case faults.OpPart:
+			p.ended(wire.Upstream, "PART")
+			p.in[wire.Downstream] = unread{}
 		case faults.OpDial:
 			if p.dials = !p.proxy; p.proxy { // a play of a proxy says when it is connected
 				p.ended(wire.Upstream, strings.TrimSpace("DIAL "+a.Target))
@@ -381,7 +392,7 @@ func (p *player) tell(n *faults.Note) {
 	case faults.NoteExchangeStarted:
 		p.told = append(p.told, fmt.Sprintf("started %d %s %s", x.N, x.Head.Method(), x.Head.Target()))
 	case faults.NoteExchangeFinished:
-		p.told = append(p.told, fmt.Sprintf("finished %d %d, %d of %d, request %v, %s %v %v", x.N, x.Status, x.Sent, x.Declared, x.Said, x.Outcome, x.End, x.Odd))
+		p.told = append(p.told, fmt.Sprintf("finished %d %d, %d of %d, request %v, %s %v %v", x.N, x.Status, x.Sent, x.Declared, x.Said, x.Outcome, x.End, x.Odd.Words()))
 	default:
 		p.told = append(p.told, n.Text)
 	}

@@ -264,9 +264,10 @@ func TestProxyUnderEveryRule(t *testing.T) {
 	}
 	answers := []string{
 		"HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 100 Continue\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\nabc", "HTTP/1.1 101 Up\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\nabc", "HTTP/1.1 101 Up\r\n\r\n",
 	}
-	for _, rule := range append(everyRule(t), faults.Rule{Fault: "latency", Params: map[string]any{"delay": "1ms"}, Match: faults.Match{Direction: "both"}}) {
+	for _, rule := range append(everyRule(t), faults.Rule{Fault: "latency", Params: map[string]any{"delay": "1ms"}, Match: faults.Match{Direction: "both"}},
+		faults.Rule{Fault: "hop_by_hop", Params: map[string]any{"mode": "correct"}}) {
 		for seed := range uint64(12) {
 			r := rand.New(rand.NewPCG(seed, 7))
 			rule.Name, rule.Armed = "r", true
@@ -283,11 +284,17 @@ func TestProxyUnderEveryRule(t *testing.T) {
 			dialling, up := false, false
 			dials := func() {
 				for ; len(p.ends[wire.Upstream]) > 0; p.ends[wire.Upstream] = p.ends[wire.Upstream][1:] {
-					if strings.HasPrefix(p.ends[wire.Upstream][0], "DIAL") {
+					switch end := p.ends[wire.Upstream][0]; {
+					case end == "PART" && dialling:
+						t.Fatalf("%v, seed %d: parted from nobody\n%s", rule.Describe(), seed, p.transcript())
+					case end == "PART":
+						up = false
+					case strings.HasPrefix(end, "DIAL"):
 						if dialling {
 							t.Fatalf("%v, seed %d: dialled while dialling\n%s", rule.Describe(), seed, p.transcript())
 						}
 						dialling, up = true, false
+						p.in[wire.Downstream] = unread{}
 					}
 				}
 				if dialling && r.IntN(2) == 0 {
@@ -304,7 +311,10 @@ func TestProxyUnderEveryRule(t *testing.T) {
 				case n < 4:
 					p.in[wire.Upstream].bytes = append(p.in[wire.Upstream].bytes, requests[min(r.IntN(12), r.IntN(12))%len(requests)]...)
 				case n < 8 && up:
-					p.in[wire.Downstream].bytes = append(p.in[wire.Downstream].bytes, answers[min(r.IntN(6), r.IntN(6))]...)
+					p.in[wire.Downstream].bytes = append(p.in[wire.Downstream].bytes, answers[min(r.IntN(7), r.IntN(7))]...)
+					if r.IntN(6) == 0 {
+						p.in[wire.Downstream].fin, up = true, false
+					}
 				case n == 8 && r.IntN(3) == 0:
 					plan, _ := p.compile(r.IntN(2) == 0)
 					p.step(faults.Input{Kind: faults.InSwap, Plan: plan})

@@ -32,6 +32,24 @@ func (k *Kernel) Accept(l sys.Socket) (sys.Socket, netip.AddrPort, sys.Outcome) 
 	return s.num, s.e.other.addr, sys.OK
 }
 
+// Refuse ends the connection that waits longest; this world always has a number for that.
+func (k *Kernel) Refuse(l sys.Socket, fin bool) sys.Outcome {
+	k.n.mu.Lock()
+	defer k.n.mu.Unlock()
+	from := k.own(l).l
+	if len(from.waiting) == 0 {
+		return sys.Again
+	}
+	e := from.waiting[0]
+	from.waiting = from.waiting[1:]
+	if fin {
+		e.close()
+	} else {
+		e.reset()
+	}
+	return sys.OK
+}
+
 // Connect starts a connection. One that is to be refused (Options.RefuseOneIn)
 // is refused at once or later, as drawn.
 func (k *Kernel) Connect(to netip.AddrPort) (sys.Socket, sys.Outcome) {

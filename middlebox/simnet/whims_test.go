@@ -58,6 +58,8 @@ func TestFullTable(t *testing.T) {
 	o.Sockets = 2
 	n, k, l, at := stage(t, o)
 	first, _ := join(t, n, k, l, at)
+	waits := n.Dial(at)
+	n.Flow()
 	n.Dial(at)
 	n.Flow()
 	ready(k, l)
@@ -66,6 +68,13 @@ func TestFullTable(t *testing.T) {
 	}
 	if s, o := k.Connect(at); s != sys.None || o != sys.Full {
 		t.Fatalf("connect: %d, %v", s, o)
+	}
+	if o := k.Refuse(l, false); o != sys.OK {
+		t.Errorf("refuse: %v", o)
+	}
+	n.Flow()
+	if waits.Read(1); waits.End() != RST {
+		t.Errorf("who was refused saw %v", waits.End())
 	}
 	k.Close(first)
 	if _, _, o := k.Accept(l); o != sys.Full {

@@ -37,6 +37,7 @@ type bsd struct {
 	}
 
 	refused error // why the last Connect gave no socket
+	spare   spare
 }
 
 // New gives the system's Kernel. Each loop has its own.
@@ -46,7 +47,7 @@ func New() (Kernel, error) {
 		return nil, fmt.Errorf("kqueue: %w", err)
 	}
 	unix.CloseOnExec(queue)
-	k := &bsd{queue: queue}
+	k := &bsd{queue: queue, spare: -1}
 	waker := unix.Kevent_t{Filter: unix.EVFILT_USER, Flags: unix.EV_ADD | unix.EV_CLEAR}
 	if err := k.change(waker); err != nil {
 		unix.Close(queue)

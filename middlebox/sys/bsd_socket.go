@@ -130,6 +130,15 @@ func bindAndListen(fd, family int, a unix.Sockaddr, both bool) (netip.AddrPort, 
 
 // Accept passes over connections that died in the queue.
 func (k *bsd) Accept(l Socket) (Socket, netip.AddrPort, Outcome) {
+	s, from, out := accept(l)
+	if out == OK && (equip(int(s)) != nil || !k.watch(s)) {
+		unix.Close(int(s))
+		return None, netip.AddrPort{}, Full
+	}
+	return s, from, out
+}
+
+func accept(l Socket) (Socket, netip.AddrPort, Outcome) {
 	for {
 		syscall.ForkLock.RLock()
 		fd, from, err := unix.Accept(int(l))
@@ -139,10 +148,6 @@ func (k *bsd) Accept(l Socket) (Socket, netip.AddrPort, Outcome) {
 		syscall.ForkLock.RUnlock()
 		switch err {
 		case nil:
-			if equip(fd) != nil || !k.watch(Socket(fd)) {
-				unix.Close(fd)
-				return None, netip.AddrPort{}, Full
-			}
 			return Socket(fd), fromSockaddr(from), OK
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			return None, netip.AddrPort{}, Full
@@ -152,6 +157,24 @@ func (k *bsd) Accept(l Socket) (Socket, netip.AddrPort, Outcome) {
 			return None, netip.AddrPort{}, Again
 		}
 	}
+}
+
+// Refuse frees the spare descriptor for the moment that the connection lives. No
+// loop has seen its number, so it is closed at once.
+func (k *bsd) Refuse(l Socket, fin bool) Outcome {
+	k.spare.drop()
+	defer k.spare.keep()
+	s, _, out := accept(l)
+	if out != OK {
+		return out
+	}
+	if fin {
+		unix.Shutdown(int(s), unix.SHUT_WR)
+	} else {
+		unix.SetsockoptLinger(int(s), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	unix.Close(int(s))
+	return OK
 }
 
 func (k *bsd) Connect(to netip.AddrPort) (Socket, Outcome) {

@@ -136,6 +136,10 @@ func fullTable(k Kernel, l Socket, at netip.AddrPort, first Socket) error {
 	if told > 2 {
 		return fmt.Errorf("the listener spoke %d times", told)
 	}
+	// One of those that wait can be told so; the other goes on waiting.
+	if o := k.Refuse(l, false); o != OK {
+		return fmt.Errorf("refuse with a full table: %v", o)
+	}
 	// A closed socket makes room at the next Wait, not before.
 	k.Close(first)
 	if _, _, o := k.Accept(l); o != Full {
@@ -144,6 +148,9 @@ func fullTable(k Kernel, l Socket, at netip.AddrPort, first Socket) error {
 	k.Wait(0, ev[:])
 	if _, _, o := k.Accept(l); o != OK {
 		return fmt.Errorf("accept after the Wait after a close: %v", o)
+	}
+	if o := k.Refuse(l, false); o != Again {
+		return fmt.Errorf("refuse where nobody waits: %v", o)
 	}
 	fmt.Println("done")
 	return nil

@@ -44,12 +44,13 @@ type linux struct {
 	}
 
 	refused error // why the last Connect gave no socket
+	spare   spare
 	pipes   pipes
 }
 
 // New gives the system's Kernel. Each loop has its own.
 func New() (Kernel, error) {
-	k := &linux{}
+	k := &linux{spare: -1}
 	var err error
 	if k.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
@@ -228,10 +229,14 @@ func (k *linux) Close(s Socket) { k.buried = append(k.buried, s) }
 // Reset makes the coming close(2) a RST: with a linger time of 0 the system
 // drops what is queued instead of sending it behind our back.
 func (k *linux) Reset(s Socket) {
+	lingerZero(s)
+	k.Close(s)
+}
+
+func lingerZero(s Socket) {
 	l := unix.Linger{Onoff: 1}
 	unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(s), unix.SOL_SOCKET, unix.SO_LINGER,
 		uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
-	k.Close(s)
 }
 
 // bury closes for good. Epoll forgets a closed socket by itself.
@@ -256,6 +261,7 @@ func (k *linux) Free() {
 	}
 	k.bury()
 	k.pipes.free()
+	k.spare.drop()
 	unix.Close(k.waker.fd)
 	unix.Close(k.epoll)
 	k.waker.fd = -1

@@ -123,6 +123,7 @@ func (k *linux) Listen(at netip.AddrPort) (Socket, netip.AddrPort, error) {
 		closeNow(s)
 		return None, netip.AddrPort{}, fmt.Errorf("listen %v: %w", at, err)
 	}
+	k.spare.keep()
 	return s, got, nil
 }
 
@@ -167,6 +168,15 @@ func hasIPv6() bool {
 // Accept passes over connections that died in the queue: the system reports
 // their network errors here, and each such report uses one up.
 func (k *linux) Accept(l Socket) (Socket, netip.AddrPort, Outcome) {
+	s, from, out := accept(l)
+	if out == OK && !k.watch(s) {
+		closeNow(s)
+		return None, netip.AddrPort{}, Full
+	}
+	return s, from, out
+}
+
+func accept(l Socket) (Socket, netip.AddrPort, Outcome) {
 	for {
 		var from unix.RawSockaddrAny
 		size := uint32(unix.SizeofSockaddrAny)
@@ -174,10 +184,6 @@ func (k *linux) Accept(l Socket) (Socket, netip.AddrPort, Outcome) {
 			uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 		switch errno {
 		case 0:
-			if !k.watch(Socket(fd)) {
-				closeNow(Socket(fd))
-				return None, netip.AddrPort{}, Full
-			}
 			return Socket(fd), fromSockaddr(&from), OK
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			return None, netip.AddrPort{}, Full
@@ -188,6 +194,24 @@ func (k *linux) Accept(l Socket) (Socket, netip.AddrPort, Outcome) {
 			return None, netip.AddrPort{}, Again
 		}
 	}
+}
+
+// Refuse frees the spare descriptor for the moment that the connection lives. No
+// loop has seen its number, so it is closed at once.
+func (k *linux) Refuse(l Socket, fin bool) Outcome {
+	k.spare.drop()
+	defer k.spare.keep()
+	s, _, out := accept(l)
+	if out != OK {
+		return out
+	}
+	if fin {
+		unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(s), unix.SHUT_WR, 0)
+	} else {
+		lingerZero(s)
+	}
+	closeNow(s)
+	return OK
 }
 
 // Connect is registered only after connect(2): a fresh socket counts as hung up.

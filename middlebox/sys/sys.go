@@ -80,6 +80,10 @@ type Kernel interface {
 	// Accept takes the next connection: OK, Again, Full. After Full no Event comes
 	// for those that wait already: ask again after a while.
 	Accept(l Socket) (Socket, netip.AddrPort, Outcome)
+	// Refuse takes the next connection where Accept had no descriptor for one, with
+	// the one that is kept for this, and ends it at once: with FIN, or with RST. OK:
+	// one is gone, Again: none waits, Full: not even that descriptor is to be had.
+	Refuse(l Socket, fin bool) Outcome
 	// Connect starts a connection: Again means Out or Err will tell. Reset or Full
 	// come with None, and Connected(None) says why.
 	Connect(to netip.AddrPort) (Socket, Outcome)

@@ -1,9 +1,12 @@
 // @ts-check
 // Keeps the store in step with the box: a snapshot and the events after it come by
 // themselves; the lists are fetched; what no event tells (bytes so far, near
-// misses) is asked for every other second while somebody looks.
+// misses) is asked for every other second while somebody looks. Under load the box
+// leaves events out (rate), so that its answers never queue behind what nobody can
+// read: then the list of exchanges is asked for too.
 
 const topics = ['session', 'exchange', 'rule', 'fault', 'route', 'control', 'box', 'stats'];
+const rate = 100; // events of traffic a second: more than one can read
 const askEvery = 2000; // ms
 const batchFor = 40; // ms: events that come together are taken in together
 const list = { sessions: 200, exchanges: 100, events: 300 };
@@ -22,6 +25,7 @@ export function newFeed(store, o = {}) {
   let refetching = null;
   /** @type {import('./client.js').Client|null} */
   let client = null;
+  let missed = false; // events, since the lists were asked for
 
   function flush() {
     clearTimeout(flushing);
@@ -29,6 +33,7 @@ export function newFeed(store, o = {}) {
     if (!batch.length) return;
     const events = batch;
     batch = [];
+    missed ||= events[events.length - 1].seq > store.state.seq + events.length;
     store.dispatch({ type: 'events', events });
   }
 
@@ -47,7 +52,7 @@ export function newFeed(store, o = {}) {
     ]);
     flush();
     store.dispatch({ type: 'sessions', items: sessions.items ?? [], seq: sessions.seq });
-    store.dispatch({ type: 'exchanges', items: exchanges.items ?? [] });
+    store.dispatch({ type: 'exchanges', items: exchanges.items ?? [], seq: exchanges.seq });
     store.dispatch({ type: 'history', items: events.items ?? [] });
   }
 
@@ -55,7 +60,7 @@ export function newFeed(store, o = {}) {
   async function open(c) {
     client = c;
     store.dispatch({ type: 'hello', box: await c.call('hello', { client: 'dashboard' }) });
-    const subscribed = await c.call('subscribe', { topics });
+    const subscribed = await c.call('subscribe', { topics, rate });
     snapshot(subscribed.state);
     const catalogue = await c.call('fault.list');
     store.dispatch({ type: 'faults', faults: catalogue.faults ?? [] });
@@ -93,6 +98,12 @@ export function newFeed(store, o = {}) {
         const sessions = await client.call('session.list', { limit: list.sessions });
         flush();
         store.dispatch({ type: 'sessions', items: sessions.items ?? [], seq: sessions.seq });
+      }
+      if (missed) {
+        missed = false;
+        const exchanges = await client.call('exchange.list', { limit: list.exchanges });
+        flush();
+        store.dispatch({ type: 'exchanges', items: exchanges.items ?? [], seq: exchanges.seq });
       }
     } catch {
       // The connection's own state says what is wrong.

@@ -56,6 +56,23 @@ test('events that come together are taken in together, in order, and before a re
   feed.stop();
 });
 
+test('where the box left events out, the list of exchanges is asked for too', async () => {
+  const store = new Store();
+  const feed = newFeed(store);
+  const client = box();
+  await feed.open(client);
+  store.dispatch({ type: 'connection', status: 'live' });
+  const asked = () => client.calls.filter(([m]) => m === 'exchange.list').length;
+  const tell = async (seq) => {
+    feed.notice('event', { seq, type: 'rule.missed' });
+    await feed.ask();
+    return asked();
+  };
+  assert.deepEqual([asked(), await tell(6), await tell(7), await tell(9), await tell(10)], [1, 1, 1, 2, 2]);
+  assert.ok(client.calls.find(([m]) => m === 'subscribe')[1].rate > 0);
+  feed.stop();
+});
+
 test('stats and the poll bring counters while somebody looks', async () => {
   const store = new Store();
   let visible = false;

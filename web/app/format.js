@@ -139,6 +139,7 @@ const sentences = {
     d.ended && `client ${d.ended.client || 'open'}, server ${d.ended.server || 'open'}`,
     d.bytes && `up ${bytes(d.bytes.upstream)}, down ${bytes(d.bytes.downstream)}`,
     d.cause && `by ${d.cause}`,
+    ...(d.odd ?? []),
   ),
   'session.failed': (d) => `${d.upstream} did not answer: ${d.error}`,
   'session.opaque': (d) => `${d.direction} goes on as opaque bytes from ${count(d.offset)}: ${d.reason}`,

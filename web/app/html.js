@@ -34,6 +34,11 @@ function same(a, b) {
   return keys.length === Object.keys(b).length && keys.every((k) => a[k] === b[k]);
 }
 
+/** A sentence whose `words` in backquotes are code. @param {string|undefined} text */
+export function prose(text) {
+  return (text ?? '').split('`').map((part, i) => (i % 2 ? h('code', null, part) : part));
+}
+
 /** Class names, without the falsy ones. @param {...(string|false|null|undefined)} names */
 export function cls(...names) {
   return names.filter(Boolean).join(' ');

@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { CopyButton } from './copy.js';
 import { command, duration, gateText, matchText, plural } from './format.js';
-import { cls, html } from './html.js';
+import { cls, html, prose } from './html.js';
 import { Switch } from './switch.js';
 
 /** @typedef {import('./store.js').Rule} Rule */
@@ -24,8 +24,8 @@ export function RuleRow({ route, name, rule, fault, inForce, busy, failure, bloc
       onToggle=${(/** @type {boolean} */ to) => actions.toggle(route, name, rule, to)} />
     <div class="rule-name"><h3>${name}</h3><p class="exactly">${rule?.summary ?? fault?.is}</p></div>
     <div class="rule-what">
-      <p class="summary">${fault?.summary}</p>
-      ${fault?.client && html`<p class="client"><b>client:</b> ${fault.client}</p>`}
+      <p class="summary">${prose(fault?.summary)}</p>
+      ${fault?.client && html`<p class="client"><b>client:</b> ${prose(fault.client)}</p>`}
       ${scope && html`<p class="scope">${scope}</p>`}
       ${rule?.near_miss && html`<p class="note">Nearly matched: ${rule.near_miss}</p>`}
       ${failure && html`<p class="error" role="alert">${failure.message}

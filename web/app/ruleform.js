@@ -1,6 +1,6 @@
 // @ts-check
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { cls, html } from './html.js';
+import { cls, html, prose } from './html.js';
 import { fieldOf, findFault, freeName, gateFields, matchFields, paramFields, ruleFrom, valuesOf } from './rulevalues.js';
 
 /** @typedef {import('./store.js').Fault} Fault */
@@ -62,7 +62,7 @@ export function RuleForm({ route, faults, rule, fault: first, busy, failure, blo
           ${groups(faults).map(([label, list]) => html`<optgroup key=${label} label=${label}>
             ${list.map((f) => html`<option key=${f.name} value=${f.name}>${f.name}</option>`)}</optgroup>`)}
         </select>
-        <p class="about" id="${prefix}about">${fault && html`${fault.is && html`<code>${fault.is}</code><br />`}<b>On the wire:</b> ${fault.summary}${fault.client && html`<br /><b>The client:</b> ${fault.client}`}`}</p>
+        <p class="about" id="${prefix}about">${fault && html`${fault.is && html`<code>${fault.is}</code><br />`}<b>On the wire:</b> ${prose(fault.summary)}${fault.client && html`<br /><b>The client:</b> ${prose(fault.client)}`}`}</p>
       </div>
       ${fault && params.map(field)}
       ${fault && field({ id: 'name', name: 'name', type: 'text', help: replaces ? 'replaces the rule of that name' : 'of the rule on this route', initial: '' })}

@@ -49,16 +49,16 @@ const Row = memo(
       disabled=${!live || Boolean(busy)} aria-busy=${busy === act} onClick=${() => actions.act(item.id, act, side)}>${act}</button>`;
     return html`<tr class=${cls(item.closed && 'closed')}>
       <th scope="row" data-label="session">${item.id}</th>
-      <td data-label="client"><code>${item.client}</code></td>
+      <td data-label="client"><${Address} text=${item.client} /></td>
       <td data-label="protocol">${item.protocol}</td>
       <td data-label="up" class="num">${bytes(item.bytes?.upstream)}</td>
       <td data-label="down" class="num">${bytes(item.bytes?.downstream)}</td>
       <td data-label="exchanges" class="num">${count(item.exchanges)}</td>
-      <td data-label="outcome"><${Outcome} outcome=${item.outcome} /> ${(item.rules ?? []).length > 0 && html`<span class="by">${item.rules?.join(', ')}</span>`}</td>
+      <td data-label="outcome"><${Outcome} outcome=${item.outcome} /> ${(item.rules ?? []).length > 0 && html`<span class="by">${item.rules?.join(', ')}</span>`}${(item.odd ?? []).map((o) => html`<span class="by odd">${o}</span>`)}</td>
       <td data-label="age" class="num">${age}</td>
       <td class="acts-cell">${item.closed
         ? html`<span class="ended">${endedText(item)}</span>`
-        : html`<span class="acts">${['rst', 'close', 'fin'].map(button)}${button(item.outcome === 'stalled' ? 'resume' : 'stall')}${item.outcome !== 'stalled' && button('resume')}</span>`}
+        : html`<span class="acts">${['rst', 'close', 'fin'].map(button)}${button(item.outcome === 'stalled' ? 'resume' : 'stall')}</span>`}
         ${failure && html`<p class="error" role="alert">${failure.message}</p>`}</td>
     </tr>`;
   },
@@ -67,6 +67,12 @@ const Row = memo(
 /** What came of it, by word, shape and colour. @param {{outcome: string}} props */
 export function Outcome({ outcome }) {
   return html`<span class=${cls('outcome', outcome)}><span class="shape" aria-hidden="true"></span>${outcome}</span>`;
+}
+
+/** An address that breaks before its port rather than within a number. @param {{text: string}} props */
+function Address({ text }) {
+  const port = text.lastIndexOf(':');
+  return html`<code>${text.slice(0, port)}<wbr />${text.slice(port)}</code>`;
 }
 
 /** @param {Session} item */

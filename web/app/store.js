@@ -18,12 +18,13 @@
  * @typedef {{upstream: number, downstream: number}} Flow
  * @typedef {{id: string, route: string, client: string, upstream: string, protocol: string, opened: string,
  *   closed?: string, bytes: Flow, held: Flow, exchanges: number, outcome: string,
- *   ended?: {client: string, server: string}, cause?: string, rules?: string[]}} Session
+ *   ended?: {client: string, server: string}, cause?: string, rules?: string[], odd?: string[]}} Session
  * @typedef {{id: string, route: string, session: string, client: string,
  *   request: {method: string, target: string, host?: string, bytes: number, delivered: string},
  *   response: {status: number, declared: number|null, sent: number, end: string},
  *   rules?: {rule: string, fault: string, at: string, end?: string}[],
- *   started: string, finished?: string, outcome: string, odd?: string[]}} Exchange
+ *   started: string, finished?: string, outcome: string, odd?: string[],
+ *   seq?: number}} Exchange with the seq of the event that told of it
  * @typedef {{seq: number, time: string, type: string, route?: string, session?: string, exchange?: string,
  *   rule?: string, data?: any}} Event
  * @typedef {{who: string, why: string, when: string}} Panic
@@ -34,7 +35,7 @@
  * @typedef {{
  *   connection: {status: Status, detail: string, since: number},
  *   box: {version: string, epoch: string, seed: number|string, rights?: string[]}|null,
- *   epoch: string, seq: number, panic: Panic|null, panicSeq: number,
+ *   epoch: string, seq: number, counted: number, panic: Panic|null, panicSeq: number,
  *   routes: Route[], touched: Record<string, number>, inForce: Record<string, number>,
  *   faults: Fault[],
  *   sessions: Map<string, Session>, sessionSeq: Record<string, number>,
@@ -45,7 +46,7 @@
  */
 
 /** How much the page keeps; the box keeps more. */
-export const keep = { events: 1000, exchanges: 200, sessions: 1000, closed: 20 };
+export const keep = { events: 2000, exchanges: 200, sessions: 1000, closed: 20 };
 
 /** @type {State} */
 export const initial = {
@@ -53,6 +54,7 @@ export const initial = {
   box: null,
   epoch: '',
   seq: 0,
+  counted: 0, // seq up to which the counters have been fetched: what an event of before adds is in them
   panic: null,
   panicSeq: 0,
   routes: [],
@@ -92,7 +94,7 @@ const changes = {
   counters: (s, a) => (a.state.epoch === s.epoch ? counters(s, a.state) : s),
   stats: (s, a) => stats(s, a.routes),
   sessions: (s, a) => sessions(s, a.items, a.seq),
-  exchanges: (s, a) => ({ ...s, exchanges: newest(new Map([...a.items.map(byId), ...s.exchanges])) }),
+  exchanges: (s, a) => ({ ...s, exchanges: exchanges(s, a.items, a.seq) }),
   history: (s, a) => ({ ...s, events: merge(s.events, a.items) }),
   events: (s, a) => events(s, a.events),
   busy: (s, a) => ({ ...s, busy: { ...s.busy, [a.key]: a.word }, failures: without(s.failures, a.key) }),
@@ -114,6 +116,7 @@ function snapshot(s, snap) {
   return {
     ...s,
     seq: snap.seq,
+    counted: snap.seq,
     panic: snap.panic ?? null,
     panicSeq: snap.seq,
     routes: snap.routes ?? [],
@@ -135,7 +138,7 @@ function counters(s, snap) {
     });
     return { ...now, rules };
   });
-  return { ...s, routes, panic: s.panicSeq <= snap.seq ? snap.panic ?? null : s.panic };
+  return { ...s, routes, counted: snap.seq, panic: s.panicSeq <= snap.seq ? snap.panic ?? null : s.panic };
 }
 
 /** @param {State} s @param {Record<string, Partial<Route>>} byRoute @returns {State} */
@@ -156,6 +159,13 @@ function sessions(s, items, seq) {
     if (!next.has(id) && (item.closed || (s.sessionSeq[id] ?? 0) > seq)) next.set(id, item);
   }
   return trimSessions({ ...s, sessions: next });
+}
+
+/** What is under way is as the list says: its end may have been left out of the events.
+ * @param {State} s @param {Exchange[]} items @param {number} seq */
+function exchanges(s, items, seq) {
+  const known = [...s.exchanges.values()].filter((i) => i.finished || (i.seq ?? 0) > seq);
+  return newest(new Map([...items.map(byId), ...known.map(byId)]));
 }
 
 /** Live sessions first, oldest first; then the last few that closed. @param {State} s @returns {State} */
@@ -214,16 +224,16 @@ function events(s, batch) {
 
 /** What an event does to what the page knows. @type {Record<string, (s: State, e: Event, d: any) => State>} */
 const effects = {
-  'session.opened': (s, e, d) => setSession(bump(recount(s, e), e.route, { sessions: 1, sessions_total: 1 }), e, d),
-  'session.closed': (s, e, d) => setSession(bump(recount(s, e), e.route, { sessions: -1 }), e, { closed: e.time, ...d }),
-  'session.failed': (s, e) => bump(s, e.route, { failed: 1 }),
-  'exchange.started': (s, e, d) => setExchange(s, d),
-  'exchange.finished': (s, e, d) => setExchange(bump(s, e.route, { exchanges: 1 }), d),
+  'session.opened': (s, e, d) => setSession(bump(recount(s, e), e, { sessions: 1, sessions_total: 1 }), e, d),
+  'session.closed': (s, e, d) => setSession(bump(recount(s, e), e, { sessions: -1 }), e, { closed: e.time, ...d }),
+  'session.failed': (s, e) => bump(s, e, { failed: 1 }),
+  'exchange.started': (s, e, d) => setExchange(s, e, d),
+  'exchange.finished': (s, e, d) => setExchange(bump(s, e, { exchanges: 1 }), e, d),
   'rule.armed': setRule,
   'rule.disarmed': setRule,
   'rule.changed': setRule,
   'rule.spent': setRule,
-  'fault.fired': (s, e) => editRule(s, e, (r) => ({ ...r, hits: r.hits + 1 })),
+  'fault.fired': (s, e) => (e.seq <= s.counted ? s : editRule(s, e, (r) => ({ ...r, hits: r.hits + 1 }))),
   'route.added': setRoute,
   'route.changed': setRoute,
   'route.removed': (s, e, d) => ({ ...s, routes: s.routes.filter((r) => r.name !== (e.route ?? d.route?.name)) }),
@@ -246,15 +256,16 @@ function setSession(s, e, item) {
   return s;
 }
 
-/** @param {State} s @param {Exchange} item */
-function setExchange(s, item) {
-  if (item.id) s.exchanges.set(item.id, item);
+/** @param {State} s @param {Event} e @param {Exchange} item */
+function setExchange(s, e, item) {
+  if (item.id) s.exchanges.set(item.id, { ...item, seq: e.seq });
   return s;
 }
 
-/** @param {State} s @param {string|undefined} name @param {Record<string, number>} by */
-function bump(s, name, by) {
-  return editRoute(s, name, (r) => {
+/** @param {State} s @param {Event} e @param {Record<string, number>} by */
+function bump(s, e, by) {
+  if (e.seq <= s.counted) return s;
+  return editRoute(s, e.route, (r) => {
     /** @type {any} */
     const next = { ...r };
     for (const [k, n] of Object.entries(by)) next[k] = Math.max(0, (next[k] ?? 0) + n);

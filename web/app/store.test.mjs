@@ -94,9 +94,28 @@ test('exchanges are replaced in place, newest last, and bounded', () => {
   assert.equal(s.exchanges.get(last).outcome, 'cut');
   assert.equal(s.exchanges.size, keep.exchanges);
   assert.equal(s.routes[0].exchanges, 1);
-  // What a list tells of an exchange is older than what an event told.
-  s = reduce(s, { type: 'exchanges', items: [exchange(last), exchange('web/0/1')] });
-  assert.equal(s.exchanges.get(last).outcome, 'cut');
+});
+
+test('a list of exchanges tells of what was under way, and nothing of what came after it', () => {
+  const done = { outcome: 'ok', finished: '2026-01-01T00:00:01Z' };
+  let s = play(told(
+    event(11, 'exchange.started', { data: exchange('web/1/1') }), // its end was left out
+    event(12, 'exchange.started', { data: exchange('web/1/2') }), // not in the list any more
+    event(13, 'exchange.finished', { data: exchange('web/1/3', { ...done, outcome: 'cut' }) }),
+    event(21, 'exchange.started', { data: exchange('web/1/4') }),
+  ));
+  s = reduce(s, { type: 'exchanges', seq: 20, items: [exchange('web/1/0', done), exchange('web/1/1', done), exchange('web/1/3')] });
+  assert.deepEqual([...s.exchanges.values()].map((i) => [i.id, i.outcome]),
+    [['web/1/0', 'ok'], ['web/1/1', 'ok'], ['web/1/3', 'cut'], ['web/1/4', 'open']]);
+});
+
+test('an event adds nothing to counters that were fetched after it', () => {
+  const fetched = { seq: 15, epoch: 'one', panic: null, routes: [route('web', { sessions: 4, exchanges: 7, rules: [rule('cut', { hits: 2 })] })] };
+  const s = play({ type: 'counters', state: fetched }, told(
+    event(14, 'fault.fired', { rule: 'cut' }), event(15, 'exchange.finished', { data: exchange('web/1/1') }),
+    event(16, 'session.opened', { data: session('web/2') }), event(17, 'fault.fired', { rule: 'cut' }),
+  ));
+  assert.deepEqual([ruleNow(s, 'cut').hits, s.routes[0].exchanges, s.routes[0].sessions], [3, 7, 5]);
 });
 
 test('the log is bounded, and history slips in before what is there', () => {

@@ -1,14 +1,11 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -109,20 +106,7 @@ type usage struct {
 
 func (b *box) usage(t testing.TB) usage {
 	t.Helper()
-	resp, err := api.Get(b.api + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("/metrics: HTTP %d", resp.StatusCode)
-	}
-	values := map[string]float64{}
-	for s := bufio.NewScanner(resp.Body); s.Scan(); {
-		if name, value, ok := strings.Cut(s.Text(), " "); ok {
-			values[name], _ = strconv.ParseFloat(value, 64)
-		}
-	}
+	values := b.metrics(t)
 	for _, name := range []string{"go_goroutines", "go_memstats_heap_inuse_bytes"} {
 		if values[name] == 0 {
 			t.Fatalf("/metrics has no %s", name)

@@ -57,7 +57,7 @@ func TestWaitFindsWhatFiredBefore(t *testing.T) {
 	if !ok || e2.Code != -32004 || e2.Data.Code != "timeout" {
 		t.Fatalf("wait: %v, expected a timeout", err)
 	}
-	for _, part := range []string{"0 of 3 fault.fired for api", "near miss: GET /apis/x (path)"} {
+	for _, part := range []string{"0 of 3 fault.fired for api", "near miss: GET /apis/x (path): path /apis/x is not /api/*"} {
 		if !strings.Contains(e2.Message, part) {
 			t.Errorf("the time-out says %q, expected %q in it", e2.Message, part)
 		}
