@@ -3,10 +3,11 @@ GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 20s
 SOAK_RUNS   ?= 1000000
+CHAOS       ?= 10m
 BENCH       ?= .
 ROUNDS      ?= 5
 
-.PHONY: help test quick lint tools build soak bench gobench fuzz docs
+.PHONY: help test quick lint tools build soak chaos bench gobench fuzz docs
 
 help:
 	@echo "make test    everything: lint, then all tests with the race detector"
@@ -14,6 +15,7 @@ help:
 	@echo "make lint    gofmt, vet (Linux and macOS), staticcheck"
 	@echo "make build   ./crimp, static"
 	@echo "make soak    SOAK_RUNS=$(SOAK_RUNS) simulated worlds"
+	@echo "make chaos   CHAOS=$(CHAOS) of real sockets, random rules and peers of all tempers"
 	@echo "make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)"
 	@echo "make bench   crimp beside HAProxy, nginx and io.Copy, into docs/benchmarks.md"
 	@echo "make gobench BENCH=$(BENCH): the Go benchmarks, six times, as benchstat reads them"
@@ -44,6 +46,10 @@ build:
 # Each simulated world is made from one seed, which a failure prints.
 soak:
 	CRIMP_SIM_RUNS=$(SOAK_RUNS) $(GO) test -run '^TestSimulation$$' -timeout 0 -v ./middlebox
+
+# What each client and operator does is drawn from a seed, which is printed.
+chaos:
+	CRIMP_CHAOS=$(CHAOS) $(GO) test -race -count=1 -run '^TestChaos$$' -timeout 0 -v ./cmd/crimp/e2e
 
 # ROUNDS rounds of all relays take about a minute each. The report is of this machine.
 bench: build

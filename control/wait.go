@@ -176,6 +176,7 @@ func (w *waiting) report(s *Server, why string) string {
 	if state != "" {
 		text += "; " + state
 	}
+	text += w.ofRoute(s)
 	if w.lost > 0 {
 		text += fmt.Sprintf("; %d older events were no longer in the journal", w.lost)
 	}
@@ -207,6 +208,21 @@ func (w *waiting) ofRule(s *Server) string {
 		}
 	}
 	return strings.Join(states, ", ")
+}
+
+// ofRoute says that there is no such route: one that was misspelt is waited for in vain.
+func (w *waiting) ofRoute(s *Server) string {
+	if w.filter.Route == "" {
+		return ""
+	}
+	var names []string
+	for _, r := range s.box.State().Routes {
+		if r.Name == w.filter.Route {
+			return ""
+		}
+		names = append(names, r.Name)
+	}
+	return fmt.Sprintf("; there is no route %q%s", w.filter.Route, faults.Hint(w.filter.Route, names))
 }
 
 // misses lists counters by key: "path 3, status 1".

@@ -25,6 +25,15 @@ func (w *world) armed(name string) {
 	}
 }
 
+func TestWaitOnAMisspeltRoute(t *testing.T) {
+	w := newWorld(t)
+	c := w.dial(DialOptions{})
+	_, err := c.Wait(t.Context(), waitFor(0, middlebox.Filter{Type: "fault.fired", Route: "wbe"}, 1))
+	if err == nil || !strings.HasSuffix(err.Error(), `; there is no route "wbe"; did you mean "web"?`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestWaitSeesWhatFiredBefore(t *testing.T) {
 	w := newWorld(t)
 	c := w.dial(DialOptions{})

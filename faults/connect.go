@@ -83,6 +83,9 @@ type door struct {
 
 func (e *Engine) waitsAtDoor() bool { return e.door != nil && e.door.waits }
 
+// AtDoor says that a connect rule lets the session wait: it will be dialled yet.
+func (e *Engine) AtDoor() bool { return e.waitsAtDoor() }
+
 func (e *Engine) refused() bool { return e.door != nil && e.door.refused }
 
 // knock asks the connect rules, and dials once all let the session on.

@@ -318,6 +318,11 @@ func (e *Engine) finish() []Action {
 		e.lanes[d].settleShelf()
 	}
 	e.release()
+	if p := e.proxy; p != nil && len(p.line) > 0 && p.newest() != "" {
+		if _, turned := e.pair.Opaque(wire.Upstream); turned { // by an answer that makes a tunnel
+			p.noLine(&e.lanes[wire.Upstream])
+		}
+	}
 	if p := e.proxy; p != nil && p.parting && p.severable(nil) {
 		p.part()
 	}
@@ -388,7 +393,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	switch {
 	case l.mute:
 		return Demand{Mode: Read}
-	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.holds() >= e.o.Held:
+	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.holds() >= e.o.Held && !e.unled(d):
 		return Demand{Mode: Hold}
 	}
 	for _, s := range l.opposite().chain {
@@ -421,6 +426,12 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 		return Demand{Mode: Read, N: most}
 	}
 	return Demand{Mode: Splice, N: min(n, most)}
+}
+
+// unled says that what waits in a direction waits for a request that names a
+// server: that must be read, however much a rule has said before.
+func (e *Engine) unled(d wire.Direction) bool {
+	return e.proxy != nil && d == wire.Upstream && e.proxy.newest() == ""
 }
 
 // HeldBytes is how many bytes wait in each direction.

@@ -73,12 +73,15 @@ func (e *Engine) eof(d wire.Direction) {
 		if e.pair != nil {
 			e.pair.EOF(d)
 		}
+		if e.proxy != nil && d == wire.Upstream && e.proxy.newest() != "" {
+			e.proxy.noLine(l) // the rest of it never comes
+		}
 		l.release(true)
 	}
 	if l.eof = true; d == wire.Upstream {
 		e.unkeep()
 	}
-	if p := e.proxy; p != nil && d == wire.Upstream && p.idle() {
+	if p := e.proxy; p != nil && d == wire.Upstream && !l.opposite().mute && p.idle() {
 		p.hangUp() // there is nobody to pass it on to
 		return
 	}
@@ -171,6 +174,7 @@ func (e *Engine) dialFailed(err error) {
 	down.mute, up.mute, up.closed = true, true, true
 	up.out.drop(e.now) // what fired towards the server is told
 	up.halted, up.gag = false, nil
+	e.windUp() // the client may have had its ending before
 	op := OpReset
 	switch e.o.OnDialError {
 	case "fin":
@@ -199,6 +203,9 @@ func (e *Engine) command(a Act, side Side) {
 		case ActFin:
 			l.mute = true
 			l.cutOff(OpShut)
+			if e.proxy != nil && l.dir == wire.Upstream {
+				e.proxy.shut()
+			}
 		case ActClose, ActRst:
 			op := OpClose
 			if a == ActRst {

@@ -58,8 +58,7 @@ func (l *lane) whole(x *Exchange) {
 	l.e.over(x, "ok", NoEnding)
 }
 
-// close hands an ending to the receiver's leg. What was still open towards the
-// client is over with it, and with the second leg what was asked after that.
+// close hands an ending to the receiver's leg.
 func (l *lane) close(op Op, note *Note) {
 	if l.closed && op <= l.op {
 		if note != nil {
@@ -72,7 +71,13 @@ func (l *lane) close(op Op, note *Note) {
 	if l.dir == wire.Downstream {
 		l.e.unkeep()
 	}
-	down, up := &l.e.lanes[wire.Downstream], &l.e.lanes[wire.Upstream]
+	l.e.windUp()
+}
+
+// windUp ends what was open towards a client that has its ending. What still waits
+// for the server ends with the server's leg: how much is delivered is not known before.
+func (e *Engine) windUp() {
+	down, up := &e.lanes[wire.Downstream], &e.lanes[wire.Upstream]
 	if !down.closed {
 		return
 	}
@@ -84,13 +89,13 @@ func (l *lane) close(op Op, note *Note) {
 	case OpReset, OpAbort:
 		outcome, end = "rst", Rst
 	}
-	for _, x := range l.e.q.open {
-		if !x.done && (up.closed || !up.out.owes(x)) { // how much is delivered is not known before
-			if x.Outcome == "stalled" {
-				l.e.over(x, x.Outcome, end)
-			} else {
-				l.e.over(x, outcome, end)
-			}
+	for _, x := range e.q.open {
+		switch {
+		case x.done || !up.closed && up.out.owes(x):
+		case x.Outcome == "stalled":
+			e.over(x, x.Outcome, end)
+		default:
+			e.over(x, outcome, end)
 		}
 	}
 }

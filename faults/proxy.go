@@ -74,11 +74,7 @@ func (p *proxy) take(l *lane, s wire.Segment) (wire.Segment, bool) {
 	case s.Part != wire.Opaque:
 		return s, true
 	case p.newest() != "":
-		if len(p.line) > 0 { // it is for whom the request before was for
-			p.named = p.newest()
-			line := p.joined()
-			l.proceed(&line)
-		}
+		p.noLine(l)
 		return s, true
 	case turned:
 		p.line = nil
@@ -89,6 +85,15 @@ func (p *proxy) take(l *lane, s wire.Segment) (wire.Segment, bool) {
 	return s, false
 }
 
+// noLine passes on what began like a request line and is none: it is for whom the
+// request before was for.
+func (p *proxy) noLine(l *lane) {
+	if len(p.line) > 0 {
+		s := p.joined()
+		l.proceed(&wire.Segment{Dir: s.Dir, Part: wire.Opaque, Data: s.Data, Off: s.Off, Pos: inserted, First: true})
+	}
+}
+
 // joined is the request line, or what there is of it, in one piece.
 func (p *proxy) joined() wire.Segment {
 	s := p.start
@@ -96,8 +101,13 @@ func (p *proxy) joined() wire.Segment {
 	return s
 }
 
-// requestLine waits for the whole line and finds the server in it.
+// requestLine waits for the whole line and finds the server in it. The next proxy
+// gets it as it comes.
 func (p *proxy) requestLine(l *lane, s wire.Segment) (wire.Segment, bool) {
+	if p.next {
+		p.named = nextProxy
+		return s, true
+	}
 	if !s.Last || len(p.line) > 0 {
 		if len(p.line) == 0 {
 			p.start = s
@@ -107,10 +117,6 @@ func (p *proxy) requestLine(l *lane, s wire.Segment) (wire.Segment, bool) {
 		}
 		s = p.joined()
 		s.Last = true
-	}
-	if p.next {
-		p.named = nextProxy
-		return s, true
 	}
 	connect := wire.MethodOf(s.Head.Method()) == wire.MethodConnect
 	named, why := p.origins(s.Head.Target(), connect)

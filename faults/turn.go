@@ -91,15 +91,16 @@ func (p *proxy) turn() bool {
 	if t == nil && up.turnDue() {
 		t = up.out.entries[up.out.head].turn
 	}
-	if t == nil || p.dialing || up.closed || up.halted {
+	down := &p.e.lanes[wire.Downstream]
+	if t == nil || p.dialing || up.closed || up.halted || down.drain {
 		return false
 	}
-	if p.e.lanes[wire.Downstream].eof { // the server before has closed: the client was told so
+	if down.eof { // the server before has closed: the client was told so
 		p.hangUp()
 		return true
 	}
 	for _, x := range p.e.q.open {
-		if x.N < t.exchange && !x.answered && !x.done {
+		if x.N < t.exchange && x.asked && !x.answered && !x.done { // what a rule has lost is not waited for
 			return false
 		}
 	}
@@ -122,6 +123,14 @@ func (p *proxy) turn() bool {
 	}
 	p.e.actions = append(p.e.actions, Action{Op: OpDial, Target: target})
 	return true
+}
+
+// shut is told that an operator has said FIN to the server: no other is turned to.
+// If there was none, nobody will ever answer, and the client is told so.
+func (p *proxy) shut() {
+	if p.first = nil; p.idle() && !p.e.lanes[wire.Downstream].mute {
+		p.hangUp()
+	}
 }
 
 // turnDue says that what comes next in the outbox is for another server.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"crimp/faults"
 )
 
 func TestNames(t *testing.T) {
@@ -65,6 +67,40 @@ func TestNameThatIsTheRouteItself(t *testing.T) {
 	list, _ := b.Events(Filter{Type: "session.failed"})
 	if len(list.Items) != 1 || !strings.Contains(list.Items[0].Data.(FailedData).Error, "the route itself listens") {
 		t.Errorf("told as %+v", list.Items)
+	}
+}
+
+// So is one that a connect rule lets wait: the server gets its ending, and the
+// rule its event.
+func TestCutAtTheDoor(t *testing.T) {
+	for end, want := range map[string]string{"fin": "fin", "rst": "rst"} {
+		t.Run(end, func(t *testing.T) {
+			accepted := make(chan *net.TCPConn, 1)
+			cut := rule("cut", map[string]any{"at": "now", "end": end})
+			cut.Match.Direction = "upstream"
+			b := start(t, Config{}, Route{Protocol: "tcp", Upstream: origin(t, func(c *net.TCPConn) { accepted <- c }),
+				Rules: []faults.Rule{rule("connect_delay", map[string]any{"delay": "100ms"}), cut}})
+			begun := time.Now()
+			wantEnd(t, dial(t, b, "web"), "", "fin")
+			var server *net.TCPConn
+			select {
+			case server = <-accepted:
+			case <-time.After(10 * time.Second):
+				t.Fatal("the server was never dialled")
+			}
+			if took := time.Since(begun); took < 100*time.Millisecond {
+				t.Errorf("dialled after %v", took)
+			}
+			server.SetDeadline(time.Now().Add(20 * time.Second))
+			wantEnd(t, server, "", want)
+			server.Close()
+			if it := closedSession(t, b, "web/1"); len(it.Rules) != 2 {
+				t.Errorf("told as %+v", it)
+			}
+			if e, _ := b.Events(Filter{Type: "fault.fired", Rule: "cut"}); len(e.Items) != 1 {
+				t.Errorf("told as %+v", e.Items)
+			}
+		})
 	}
 }
 

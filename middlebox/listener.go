@@ -207,10 +207,10 @@ func (l *loop) admit(r *route, sock sys.Socket, peer netip.AddrPort) {
 	num := r.numbers.Add(1)
 	if b.live.Add(1) > b.room {
 		b.live.Add(-1)
-		l.turnAway(sock)
-		r.refused.Add(1)
+		r.refused.Add(1) // first: who sees the ending finds it in the figures and the journal
 		b.journal.emit(Event{Type: "session.failed", Route: r.name, Data: FailedData{
 			Client: peer.String(), Upstream: r.conf.Load().Upstream, Error: b.noRoom()}})
+		l.turnAway(sock)
 		return
 	}
 	r.live.Add(1)

@@ -129,10 +129,9 @@ func (s *session) note(n *faults.Note) {
 
 // firing is a fault that acted, kept until what ends with it is out.
 type firing struct {
-	rule, exchange string
-	kind           string
-	heard          *heard
-	data           FiredData
+	rule, kind string
+	about      []byte // packed: its exchange as it was then
+	data       FiredData
 }
 
 // firing keeps of a note what its event needs; nil where there is none.
@@ -140,13 +139,13 @@ func (s *session) firing(n *faults.Note) *firing {
 	if n == nil || n.Rule == nil {
 		return nil
 	}
-	f := &firing{rule: n.Rule.Name(), kind: n.Rule.Kind(), heard: s.about(n), data: FiredData{
+	f := &firing{rule: n.Rule.Name(), kind: n.Rule.Kind(), data: FiredData{
 		Fault: n.Rule.Fault(), Direction: n.Dir.String(), Offset: n.Off, Message: n.Pos, Part: n.Part.String(),
 		At: place(n.Part, n.Pos, n.Off, n.Body), Bytes: n.Bytes, End: n.End.String(),
 	}}
-	if n.Exchange != nil {
-		f.exchange = s.exchangeID(n.Exchange.N)
-	}
+	p := packer(s.l.record[:0])
+	packAbout(&p, s.r.name, s.num, s.peer, n.Exchange)
+	s.l.record, f.about = p, slices.Clone(p)
 	if n.End != faults.NoEnding {
 		s.blame("fault")
 		if n.End == faults.StallEnd {
@@ -163,7 +162,11 @@ func (s *session) firing(n *faults.Note) *firing {
 
 func (s *session) emitFired(f *firing) {
 	s.r.fired[f.kind].Add(1)
-	s.l.box.journal.emit(Event{Type: "fault.fired", Route: s.r.name, Session: s.id(), Exchange: f.exchange, Rule: f.rule, Data: f.data, heard: f.heard})
+	p := append(packer(s.l.record[:0]), f.about...)
+	p.str(f.rule)
+	f.data.pack(&p)
+	s.l.record = p
+	s.l.box.journal.keep(faultFired, p, s.l.now)
 }
 
 // emitAbout journals what a note tells of a rule or a direction.

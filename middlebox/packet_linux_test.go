@@ -59,6 +59,30 @@ func TestBlackHole(t *testing.T) {
 	expect(t, c, "two") // by the client's own retransmission
 }
 
+// TestPulledCable: nothing of the client arrives, neither on its connection nor by a
+// new one, until the cable is in again.
+func TestPulledCable(t *testing.T) {
+	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: origin(t, echo)})
+	if !mayFilter(b) {
+		t.Log("this process may not filter")
+		return
+	}
+	c := dial(t, b, "web")
+	say(t, c, "one")
+	expect(t, c, "one")
+	set(t, b, rule("pulled-cable", nil))
+	say(t, c, "two")
+	hearsNothing(t, c)
+	if c, err := net.DialTimeout("tcp", listenOf(t, b, "web"), 100*time.Millisecond); !isTimeout(err) {
+		t.Errorf("a new connection: %v %v", c, err)
+	}
+	gone(t, b, "pulled-cable")
+	expect(t, c, "two")
+	now := dial(t, b, "web")
+	say(t, now, "three")
+	expect(t, now, "three")
+}
+
 func TestDropFin(t *testing.T) {
 	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: origin(t, echo)})
 	if !mayFilter(b) {
@@ -112,7 +136,11 @@ func TestRefuseDrop(t *testing.T) {
 		if c, err := net.DialTimeout("tcp", listenOf(t, b, "web"), 100*time.Millisecond); !isTimeout(err) {
 			t.Errorf("%q: %v %v", client, c, err)
 		}
-		c, err := (&net.Dialer{Timeout: 100 * time.Millisecond, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).Dial("tcp", listenOf(t, b, "web"))
+		patience := 20 * time.Second
+		if client == "" { // nobody is to be served
+			patience = 100 * time.Millisecond
+		}
+		c, err := (&net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).Dial("tcp", listenOf(t, b, "web"))
 		if (err == nil) != (client != "") {
 			t.Errorf("%q: another client: %v", client, err)
 		}

@@ -67,7 +67,8 @@ func (g *leg) fill(n int64) (out sys.Outcome, done bool) {
 		g.full = 0
 		return sys.OK, false
 	}
-	most := min(n, int64(l.tune.TurnBytes))
+	held := max(int64(l.box.limits.HeldBytesPerSession)/2, int64(len(l.buf))) // if the receiver takes nothing
+	most := min(n, int64(l.tune.TurnBytes), held)
 	got, out := l.k.Fill(p, g.sock, int(most))
 	if out != sys.OK {
 		l.k.Return(p)

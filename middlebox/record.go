@@ -24,10 +24,11 @@ const (
 	sessionClosed
 	exchangeStarted
 	exchangeFinished
+	faultFired
 )
 
 func (k recordKind) String() string {
-	return [...]string{"", "session.opened", "session.closed", "exchange.started", "exchange.finished"}[k]
+	return [...]string{"", "session.opened", "session.closed", "exchange.started", "exchange.finished", "fault.fired"}[k]
 }
 
 // packer appends to a record; unpacker reads in the same order.
@@ -271,6 +272,44 @@ func unpackHead(u *unpacker) *wire.Head {
 	return wire.ReadHead(u.raw())
 }
 
+// packAbout appends what a note is about: an exchange, or none and the session.
+func packAbout(p *packer, route string, session uint64, client netip.AddrPort, x *faults.Exchange) {
+	if x != nil {
+		p.byte(1)
+		packExchange(p, route, session, client, x)
+		return
+	}
+	p.byte(0)
+	p.str(route)
+	p.num(int64(session))
+	p.addr(client)
+}
+
+func unpackAbout(u *unpacker) (route, session, exchange string, h *heard) {
+	if u.byte() == 1 {
+		it, h := unpackExchange(u)
+		return it.Route, it.Session, it.ID, h
+	}
+	route = u.str()
+	num := uint64(u.num())
+	return route, sessionID(route, num), "", &heard{facts: faults.Facts{Session: num, Client: u.addr()}}
+}
+
+// pack appends what a firing says beside what it is about.
+func (d *FiredData) pack(p *packer) {
+	for _, s := range [...]string{d.Fault, d.Direction, d.Part, d.At, d.End} {
+		p.str(s)
+	}
+	for _, n := range [...]int64{d.Offset, d.Message, d.Bytes, d.Acked} {
+		p.num(n)
+	}
+}
+
+func (d *FiredData) unpack(u *unpacker) {
+	d.Fault, d.Direction, d.Part, d.At, d.End = u.str(), u.str(), u.str(), u.str(), u.str()
+	d.Offset, d.Message, d.Bytes, d.Acked = u.num(), u.num(), u.num(), u.num()
+}
+
 // event makes of a record what people see.
 func (k recordKind) event(record []byte) (e Event) {
 	u := unpacker(record)
@@ -282,6 +321,12 @@ func (k recordKind) event(record []byte) (e Event) {
 		it := r.item()
 		e.Route, e.Session, e.Data = it.Route, it.ID, it
 		e.heard = &heard{facts: faults.Facts{Session: r.num, Client: r.client}}
+	case faultFired:
+		var d FiredData
+		e.Route, e.Session, e.Exchange, e.heard = unpackAbout(&u)
+		e.Rule = u.str()
+		d.unpack(&u)
+		e.Data, e.heard.direction = d, d.Direction
 	default:
 		it, h := unpackExchange(&u)
 		e.Route, e.Session, e.Exchange, e.Data, e.heard = it.Route, it.Session, it.ID, it, h

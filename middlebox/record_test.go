@@ -55,6 +55,21 @@ func TestRecordsSayWhatWasPacked(t *testing.T) {
 		t.Errorf("a long head gives %+v from %d bytes", it, len(p))
 	}
 
+	fired := FiredData{Fault: "cut", Direction: "downstream", Offset: 1, Message: 2, Part: "body", At: "body:2", Bytes: 3, End: "rst", Acked: 4}
+	for _, about := range []*faults.Exchange{&x, nil} {
+		p = p[:0]
+		packAbout(&p, "web", 3, client, about)
+		p.str("rule")
+		fired.pack(&p)
+		e := faultFired.event(p)
+		if e.Type != "fault.fired" || e.Route != "web" || e.Session != "web/3" || e.Rule != "rule" || e.Data != fired || e.heard.direction != "downstream" {
+			t.Errorf("a firing gives %+v", e)
+		}
+		if f := e.heard.facts; f.Session != 3 || f.Client != client || f.HasRequest != (about != nil) || (e.Exchange == "web/3/7") != (about != nil) {
+			t.Errorf("a firing gives %+v, %+v", e, f)
+		}
+	}
+
 	in := sessionRecord{route: "web", num: 3, client: client, upstream: "h:1", protocol: faults.HTTP, opened: at, closed: finished, bytes: Flow{1, 2},
 		held: Flow{3, 4}, exchanges: 5, outcome: "rst", ended: Ended{"rst", "fin"}, cause: "fault", rules: []string{"a", "b"}, odd: faults.AfterClose, idle: time.Second}
 	p = p[:0]

@@ -298,13 +298,15 @@ func (s *session) settle() {
 	}
 	client, server := &s.leg[wire.Downstream], &s.leg[wire.Upstream]
 	// A dial that nobody wants any more is given up: the client reset, or nothing
-	// is to be said to the server. A rule that ends both sides says something.
-	if client.gone && !s.dialled && (client.broken || server.ending == nil && !s.eng.Owes(wire.Upstream)) {
+	// is to be said to the server. A rule that ends both sides says something, if
+	// a dial has begun: a proxy's may never.
+	if client.gone && !s.dialled && (client.broken || s.dial == nil || server.ending == nil && !s.eng.Owes(wire.Upstream)) {
 		s.dropDial()
 		s.step(faults.Input{Kind: faults.InReset, Dir: wire.Downstream}) // what was meant for the server is told to be lost
 		server.over(server.ended)
 	}
-	if client.gone && server.sock == sys.None && s.dial == nil {
+	owed := s.eng.AtDoor() && s.eng.Owes(wire.Upstream) // a session that waits there is as one whose dial takes long
+	if client.gone && server.sock == sys.None && s.dial == nil && !owed {
 		s.end()
 		return
 	}

@@ -68,6 +68,10 @@ func (w *world) judgeSession(s *simSession) {
 	if s.opened == 0 {
 		return
 	}
+	if s.turns != nil {
+		w.judgeTurns(s)
+		return
+	}
 	ending, rule := w.ending(s)
 	deaf := false
 	for _, e := range s.fired {
@@ -82,7 +86,7 @@ func (w *world) judgeSession(s *simSession) {
 	case ending != nil:
 		w.judgeCut(s, ending, rule)
 	case s.server == nil:
-		if !s.client.harsh {
+		if !s.client.harsh && !(s.route.Mode == "proxy" && s.client.temper == abrupt) {
 			w.failf("%s: nobody was harsh, and no server was reached", s.name())
 		}
 	default:

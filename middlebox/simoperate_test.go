@@ -91,6 +91,7 @@ func (w *world) operate() {
 		before = w.plansNow()
 	}
 	n := w.r.IntN(20)
+	w.onTime()
 	switch {
 	case n < 6 && len(x.rules) < 4:
 		w.setRule(x)

@@ -19,8 +19,9 @@ type actor struct {
 	w    *world
 	s    *simSession
 	p    *simnet.Peer
-	dir  int  // of what it says: a client's flows in 1, upstream
-	says text // what it has to say
+	dir  int    // of what it says: a client's flows in 1, upstream
+	says text   // what it has to say
+	gets []byte // in a proxy's turn: what it is to hear
 
 	temper temper
 	fuse   int // moves until the temper shows
@@ -112,9 +113,9 @@ func (a *actor) speak() bool {
 }
 
 // may is how far the peer may have spoken by now: to its first pause for what it
-// has not heard. At the end clients wait no more.
+// has not heard. At the end clients wait no more, but where servers leave meanwhile.
 func (a *actor) may() int {
-	if a.w.finishing && a.dir == 1 {
+	if a.w.finishing && a.dir == 1 && !a.s.route.leaves {
 		return len(a.says.raw)
 	}
 	for _, p := range a.says.pause {

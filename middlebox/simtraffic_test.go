@@ -18,7 +18,8 @@ const mark = '~'
 
 // talk is all that a client and its server have to say to each other.
 type talk struct {
-	http  bool // messages from the first byte to the last of both streams, or a tunnel after them
+	name  func() string // what stands before a request's path
+	http  bool          // messages from the first byte to the last of both streams, or a tunnel after them
 	says  [2]text
 	plain bool // neither stream has a close-delimited answer or a tunnel
 }
@@ -39,7 +40,8 @@ type message struct {
 	exchange uint64
 	status   int
 	raw      []byte
-	line     int // length of the start line without its line end
+	named    span // of a proxy's request: http://host
+	line     int  // length of the start line without its line end
 	fields   []field
 	blank    int // where the blank line begins
 	head     int // and ends
@@ -74,11 +76,11 @@ func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 func oneIn(r *rand.Rand, n int) bool { return r.IntN(n) == 0 }
 
 // newTalk draws a conversation.
-func newTalk(r *rand.Rand, http bool) *talk {
+func newTalk(r *rand.Rand, http bool, name func() string) *talk {
 	if !http {
 		return opaqueTalk(r)
 	}
-	t := &talk{http: true, plain: true}
+	t := &talk{http: true, plain: true, name: name}
 	pipelined := oneIn(r, 3)
 	for n, last := 1, pick(r, 1, 1, 2, 2, 3, 5); n <= last; n++ {
 		t.exchange(r, uint64(n), n == last, pipelined)
@@ -122,7 +124,9 @@ func (t *talk) exchange(r *rand.Rand, n uint64, last, pipelined bool) {
 	if tunnel {
 		method = "GET"
 	}
-	req.start(fmt.Sprintf("%s /%c%d HTTP/%s", method, "ab"[r.IntN(2)], n, version))
+	server := t.name()
+	req.m.named = span{len(method) + 1, len(method) + 1 + len(server)}
+	req.start(fmt.Sprintf("%s %s/%c%d HTTP/%s", method, server, "ab"[r.IntN(2)], n, version))
 	req.field("Host", pick(r, "a", "b"))
 	if tunnel {
 		req.field("Upgrade", "x")

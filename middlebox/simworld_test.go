@@ -21,6 +21,7 @@ import (
 type world struct {
 	seed   uint64
 	r      *rand.Rand
+	q      *rand.Rand // of what concerns proxies alone: the worlds of regressions are without
 	net    *simnet.Net
 	box    *Box
 	plant  *plant // a bug, to see whether it is found
@@ -32,7 +33,8 @@ type world struct {
 	routes    []*simRoute
 	sessions  []*simSession
 	actors    []*actor
-	calm      int // one peer in so many has a temper
+	calm      int  // one peer in so many has a temper
+	leaves    bool // servers of a route do after each answer
 	step      int
 	finishing bool
 	since     time.Time // when the finish began
@@ -46,6 +48,7 @@ type world struct {
 type simRoute struct {
 	Route
 	http     bool // its talk is
+	leaves   bool // its servers do after each answer
 	server   *simnet.Server
 	addr     netip.AddrPort // where the box listens
 	gone     bool
@@ -69,6 +72,7 @@ type simSession struct {
 	talk           *talk
 	client, server *actor // no server: the box never got through to it
 	in, out        *tap   // the box's two sockets: the client's, the server's
+	turns          []turn // of a proxy's client that names its servers
 	id             string
 	opened, closed int
 	failed         string
@@ -110,7 +114,7 @@ func (w *world) some(most int) int {
 
 // simulate runs the world of a seed and says what was wrong in it.
 func simulate(seed uint64, p *plant, tracing bool) (w *world, err error) {
-	w = &world{seed: seed, r: rand.New(rand.NewPCG(seed, 0x73696d)), plant: p, tracing: tracing,
+	w = &world{seed: seed, r: rand.New(rand.NewPCG(seed, 0x73696d)), q: rand.New(rand.NewPCG(seed, 0x9fe)), plant: p, tracing: tracing,
 		taps: map[netip.AddrPort]*tap{}, adrift: map[sys.Socket]*tap{}, stats: map[string]int{}}
 	defer func() {
 		switch e := recover().(type) {
@@ -122,7 +126,11 @@ func simulate(seed uint64, p *plant, tracing bool) (w *world, err error) {
 		}
 	}()
 	w.build()
-	for range pick(w.r, 40, 150, 150, 400) {
+	steps := pick(w.r, 40, 150, 150, 400)
+	if w.leaves { // only while their rule is armed
+		steps = 1000
+	}
+	for range steps {
 		w.step++
 		w.happen()
 	}
@@ -168,6 +176,7 @@ var loopback4 = netip.MustParseAddr("127.0.0.1")
 // configure draws the routes and their first rules.
 func (w *world) configure() {
 	var routes []Route
+	proxies := oneIn(w.q, 4)
 	for i := range pick(w.r, 1, 1, 2, 3) {
 		x := &simRoute{http: !oneIn(w.r, 3), server: w.net.Serve(netip.AddrPortFrom(loopback4, 0))}
 		x.Route = Route{Name: fmt.Sprintf("r%d", i), Listen: fmt.Sprintf("127.0.0.1:%d", 100+i), Upstream: x.server.Addr().String(), OnDialError: pick(w.r, "rst", "fin")}
@@ -186,6 +195,9 @@ func (w *world) configure() {
 			d := w.draw(x)
 			x.conf = append(x.conf, d)
 			x.Rules = append(x.Rules, w.given(d))
+		}
+		if proxies && x.http {
+			w.beProxy(x)
 		}
 		w.routes, routes = append(w.routes, x), append(routes, x.Route)
 	}
@@ -250,6 +262,9 @@ func (w *world) accept() {
 				continue
 			}
 			s.server = w.newActor(s, p, 0, s.talk.says[0])
+			if s.turns != nil {
+				w.turnsTo(s, x, s.server)
+			}
 			if len(s.out.out) > 0 { // while it waited it did not read
 				s.server.waited(w.net.Now().Sub(s.out.out[0].at).Seconds())
 			}
@@ -263,6 +278,11 @@ func (w *world) sessionOf(own netip.AddrPort) *simSession {
 		if s.out != nil && s.out.own == own {
 			return s
 		}
+		for i := range s.turns {
+			if t := s.turns[i].out; t != nil && t.own == own {
+				return s
+			}
+		}
 	}
 	return nil
 }
@@ -273,7 +293,8 @@ func (w *world) dial() {
 		return
 	}
 	x := w.routes[w.r.IntN(len(w.routes))]
-	s := &simSession{n: len(w.sessions), route: x, talk: newTalk(w.r, x.http)}
+	s := &simSession{n: len(w.sessions), route: x, talk: newTalk(w.r, x.http, w.namer(x))}
+	w.splitTalk(s)
 	s.client = w.newActor(s, w.net.Dial(x.addr), 1, s.talk.says[1])
 	w.sessions = append(w.sessions, s)
 	w.tracef("%s: dials %s from %v", s.client, x.Name, s.client.p.Addr())
@@ -328,6 +349,7 @@ func (w *world) advance(to time.Time) {
 // finish disarms everything and lets all peers come to their end.
 func (w *world) finish() {
 	w.step++
+	w.onTime()
 	w.disarmAll()
 	w.finishing, w.since = true, w.net.Now()
 	for _, a := range w.actors {
@@ -356,7 +378,8 @@ func (w *world) finish() {
 func (w *world) giveUp() bool {
 	for _, s := range w.sessions {
 		e, d := w.ending(s)
-		if e == nil || d.other != faults.OtherKeep {
+		// Or who waits for what a rule has lost: then the next server's turn does not come.
+		if (e == nil || d.other != faults.OtherKeep) && !(s.turns != nil && s.route.muddled()) && !s.route.leaves {
 			continue
 		}
 		for _, a := range []*actor{s.client, s.server} {

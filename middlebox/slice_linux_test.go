@@ -3,6 +3,7 @@ package middlebox
 import (
 	"net"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -31,6 +32,38 @@ func TestSliceIsSegments(t *testing.T) {
 	if n := segmentsOut(t, b) - before; n > total/size+total/size/10 {
 		t.Errorf("%d segments with data for %d pieces", n, total/size)
 	}
+}
+
+// TestSliceWithAGap: each piece is a segment of its own and leaves a gap after the
+// one before; disarmed, the rest comes at once, in order.
+func TestSliceWithAGap(t *testing.T) {
+	const size, pieces, gap = 5, 20, 10 * time.Millisecond
+	sent := make([]byte, 2*size*pieces)
+	for i := range sent {
+		sent[i] = byte(i)
+	}
+	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: origin(t, func(c *net.TCPConn) {
+		defer c.Close()
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			c.Write(sent)
+			c.Read(make([]byte, 1))
+		}
+	}), Rules: []faults.Rule{rule("slice", map[string]any{"size": size, "gap": gap.String()})}})
+	c := dial(t, b, "web")
+	until(t, "the box has accepted", func() bool { return b.State().Routes[0].Sessions == 1 })
+	before, begun := segmentsOut(t, b), time.Now()
+	say(t, c, "x")
+	expect(t, c, string(sent[:size*pieces]))
+	segments := segmentsOut(t, b) - before
+	took := time.Since(begun)
+	if took < (pieces-1)*gap {
+		t.Errorf("%d pieces within %v", pieces, took)
+	}
+	if most := pieces + int(took/gap) + 1; segments < pieces || segments > most { // more may have left meanwhile
+		t.Errorf("%d segments for %d pieces", segments, pieces)
+	}
+	gone(t, b, "slice")
+	expect(t, c, string(sent[size*pieces:]))
 }
 
 // segmentsOut is how many segments with data the one session has sent its client.

@@ -233,12 +233,19 @@ func words(c *cli.Context, name string) []string {
 	return out
 }
 
+// overRoutes lays the routes of the command line over the file's; two of one name
+// there are a slip of the hand.
 func overRoutes(conf *configuration, given []string) error {
+	named := map[string]bool{}
 	for _, text := range given {
 		r, err := parseRoute(text)
 		if err != nil {
 			return usagef("--route: %v", err)
 		}
+		if named[r.Name] {
+			return usagef("--route: %q is the name of two routes", r.Name)
+		}
+		named[r.Name] = true
 		i := slices.IndexFunc(conf.Routes, func(old middlebox.Route) bool { return old.Name == r.Name })
 		if i >= 0 {
 			conf.Routes[i] = r

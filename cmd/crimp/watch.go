@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -243,7 +244,8 @@ func filter(c *cli.Context) (middlebox.Filter, error) {
 func matchFlags(c *cli.Context) (faults.Match, error) {
 	match, err := faults.ParseMatch(c.StringSlice("match"))
 	if err != nil {
-		return match, usagef("--match: %s", err)
+		text := strings.TrimPrefix(err.Error(), "match: ")
+		return match, usagef("--match: %s", strings.TrimPrefix(text, "match."))
 	}
 	return match, nil
 }

@@ -22,7 +22,7 @@ type link struct {
 	total   int64
 }
 
-func newLink(t *testing.T, sessions int, rule faults.Rule) *link {
+func newLink(t *testing.T, sessions, held int, rule faults.Rule) *link {
 	t.Helper()
 	rule.Name, rule.Armed = "r", true
 	plan, err := faults.Compile(nil, 42, "web", faults.TCP, []faults.Rule{rule})
@@ -31,7 +31,7 @@ func newLink(t *testing.T, sessions int, rule faults.Rule) *link {
 	}
 	k := &link{now: time.Unix(1_700_000_000, 0), got: make([]int64, sessions)}
 	for n := range sessions {
-		e := faults.NewEngine(k.now, faults.Options{Route: "web", Session: uint64(n + 1), Protocol: faults.TCP, Plan: plan})
+		e := faults.NewEngine(k.now, faults.Options{Route: "web", Session: uint64(n + 1), Protocol: faults.TCP, Plan: plan, Held: held})
 		k.engines = append(k.engines, e)
 		k.step(n, faults.Input{Kind: faults.InOpen})
 		k.step(n, faults.Input{Kind: faults.InDialed})
@@ -111,7 +111,7 @@ func TestBandwidthKeepsItsSchedule(t *testing.T) {
 			"in time": nil,
 			"late":    func(n int) time.Duration { return time.Duration(n*7919%13) * 200 * time.Microsecond },
 		} {
-			k := newLink(t, c.sessions, bandwidth("rate", c.rate, "share", c.share))
+			k := newLink(t, c.sessions, 0, bandwidth("rate", c.rate, "share", c.share))
 			k.late = late
 			k.run(time.Second)
 			before, shares, began, odd := k.total, append([]int64(nil), k.got...), k.now, 0
@@ -141,7 +141,7 @@ func TestBandwidthKeepsItsSchedule(t *testing.T) {
 // its rate since it began, and the burst.
 func TestBandwidthMakesUpForLateness(t *testing.T) {
 	for _, share := range []string{"session", "route"} {
-		k := newLink(t, 2, bandwidth("rate", "50MB/s", "share", share))
+		k := newLink(t, 2, 0, bandwidth("rate", "50MB/s", "share", share))
 		rate, began := map[string]float64{"session": 1e8, "route": 5e7}[share], k.now
 		k.late = func(n int) time.Duration {
 			if n%500 == 499 {
@@ -172,7 +172,7 @@ func TestBandwidthMakesUpForLateness(t *testing.T) {
 // TestBandwidthRamp: the rate begins with a segment in each ramp and doubles with
 // each, up to the rate; after a second's rest it begins anew.
 func TestBandwidthRamp(t *testing.T) {
-	k := newLink(t, 1, bandwidth("rate", "1MB/s", "ramp", "100ms", "burst", "1"))
+	k := newLink(t, 1, 0, bandwidth("rate", "1MB/s", "ramp", "100ms", "burst", "1"))
 	for range 2 {
 		for n := range 9 {
 			before := k.total
@@ -182,5 +182,19 @@ func TestBandwidthRamp(t *testing.T) {
 		k.dry = true
 		k.run(1500 * time.Millisecond)
 		k.dry = false
+	}
+}
+
+// TestLatencyKeepsItsThroughput: as much goes through a delay line as its bound
+// allows. With jitter nothing overtakes, so the longest delays tell.
+func TestLatencyKeepsItsThroughput(t *testing.T) {
+	const held = 1 << 20
+	for jitter, delay := range map[string]float64{"0s": 0.1, "20ms": 0.12} {
+		k := newLink(t, 1, held, faults.Rule{Fault: "latency", Params: map[string]any{"delay": "100ms", "jitter": jitter}})
+		k.late = func(n int) time.Duration { return time.Duration(n%7) * 50 * time.Microsecond }
+		k.run(time.Second)
+		before, began := k.total, k.now
+		k.run(2 * time.Second)
+		near(t, "jitter "+jitter, float64(k.total-before), held/delay*k.now.Sub(began).Seconds(), 0.1)
 	}
 }

@@ -188,6 +188,53 @@ c> GET http://a/1 HTTP/1.1\r\n\r\nGET http://b/ HT\x00P
 >s DIAL a:80
 s> UP
 >s GET /1 HTTP/1.1\r\n\r\nGET http://b/ HT\x00P`},
+		{"said before the answer that makes a tunnel, without an end to its line", nil, `
+proxy
+c> GET http://a/ws HTTP/1.1\r\nUpgrade: x\r\n\r\nearly
+>s DIAL a:80
+s> UP
+>s GET /ws HTTP/1.1\r\nUpgrade: x\r\n\r\n
+s> HTTP/1.1 101 Up\r\n\r\n
+>c HTTP/1.1 101 Up\r\n\r\n
+>s early`},
+		{"the same and FIN: no byte is lost", nil, `
+proxy
+c> GET http://a/ws HTTP/1.1\r\nUpgrade: x\r\n\r\nearly
+c> FIN
+>s DIAL a:80
+s> UP
+>s GET /ws HTTP/1.1\r\nUpgrade: x\r\n\r\nearly
+>s FIN`},
+		{"what a rule has lost is not waited for", armed("swallow", map[string]any{"what": "request"}), `
+proxy
+c> GET http://a/1 HTTP/1.1\r\n\r\n
+disarm
+c> GET http://b/2 HTTP/1.1\r\n\r\n
+>s DIAL b:80
+s> UP
+>s GET /2 HTTP/1.1\r\n\r\n
+s> HTTP/1.1 204 No Content\r\n\r\n
+>c HTTP/1.1 204 No Content\r\n\r\n`},
+		{"a request cut off before its server is dialled, the client kept: its FIN ends both", []faults.Rule{{Name: "r", Fault: "cut", Params: map[string]any{"at": "start", "end": "close", "other": "keep"}, Match: faults.Match{Direction: "upstream"}, Armed: true}}, `
+proxy
+c> GET http://a/1 HTTP/1.1\r\n\r\n
+>s CLOSE
+c> FIN
+>c FIN`},
+		{"the next server's turn comes when this one has been drained", armed("cut", map[string]any{"at": "body:1", "end": "rst", "other": "drain"}), `
+proxy
+c> GET http://a/1 HTTP/1.1\r\n\r\nGET http://b/2 HTTP/1.1\r\n\r\n
+>s DIAL a:80
+s> UP
+>s GET /1 HTTP/1.1\r\n\r\n
+s> HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab
+>c HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na
+>c RST
+s> c
+>s DIAL b:80
+s> UP
+>s GET /2 HTTP/1.1\r\n\r\n
+>s FIN`},
 		{"a delayed request is dialled for late", []faults.Rule{{Name: "r", Fault: "latency", Params: map[string]any{"delay": "1s"}, Match: faults.Match{Direction: "upstream"}, Armed: true}}, `
 proxy
 c> GET http://a/1 HTTP/1.1\r\n\r\n

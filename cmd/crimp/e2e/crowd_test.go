@@ -32,42 +32,18 @@ func crowdSize(t *testing.T) int {
 
 // echoes is a server that sends back what it gets, with little memory for each.
 func echoes(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var group sync.WaitGroup
-	var live sync.Map
-	group.Go(func() {
+	return serving(t, func(c *net.TCPConn) {
+		b := make([]byte, 512)
 		for {
-			c, err := l.Accept()
+			n, err := c.Read(b)
 			if err != nil {
 				return
 			}
-			live.Store(c, true)
-			group.Go(func() {
-				defer live.Delete(c)
-				defer c.Close()
-				b := make([]byte, 512)
-				for {
-					n, err := c.Read(b)
-					if err != nil {
-						return
-					}
-					if _, err := c.Write(b[:n]); err != nil {
-						return
-					}
-				}
-			})
+			if _, err := c.Write(b[:n]); err != nil {
+				return
+			}
 		}
 	})
-	t.Cleanup(func() {
-		l.Close()
-		live.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true })
-		group.Wait()
-	})
-	return l.Addr().String()
 }
 
 // times are how long calls took.
