@@ -146,7 +146,14 @@ func (c *chunkStage) Segment(s wire.Segment, w *Writer) {
 
 // begin decides, at the start of a message, what is to be done with it.
 func (c *chunkStage) begin(s wire.Segment, w *Writer) {
-	if why := chunkable(s, w.Exchange()); why != "" {
+	why := chunkable(s, w.Exchange())
+	if why == "" {
+		why = w.Reframed(remade)
+	}
+	if why == "" && c.p.Mode == "rechunk" {
+		why = w.Reframed(damaged)
+	}
+	if why != "" {
 		w.Miss(why)
 		c.off = true
 		return
@@ -156,6 +163,7 @@ func (c *chunkStage) begin(s wire.Segment, w *Writer) {
 		to.size, _ = strconv.ParseInt(c.p.value(), 10, 64)
 		c.off = true // nothing more than that
 	} else if h.Framing == wire.ByChunks {
+		w.Reframes(damaged)
 		return
 	} else if most := (h.Length + ownChunks - 1) / ownChunks; h.Length >= 0 && int64(c.p.N) > most && c.p.Mode != "no_last" && c.p.Mode != "trailer" {
 		w.Miss("it has only " + strconv.FormatInt(most, 10) + " chunks")
@@ -166,7 +174,9 @@ func (c *chunkStage) begin(s wire.Segment, w *Writer) {
 		to.fields = "Transfer-Encoding: chunked\r\n"
 	}
 	if c.fire(w) {
-		c.to = to
+		if c.to = to; to.fields != "" {
+			w.Reframes(remade)
+		}
 	}
 }
 
@@ -184,7 +194,7 @@ func (c *chunkStage) chunked(s wire.Segment, w *Writer) {
 		if s.End && !c.off {
 			w.Miss("it has no chunk " + strconv.Itoa(c.p.N))
 		}
-		put(s, w)
+		w.Send(s)
 		return
 	}
 	switch c.p.Mode {
@@ -199,24 +209,10 @@ func (c *chunkStage) chunked(s wire.Segment, w *Writer) {
 	case "trailer":
 		c.off = true
 		w.Insert([]byte(c.p.value() + "\r\n"))
-		put(s, w)
+		w.Send(s)
 	default:
 		c.off = true
-		line := c.line(s)
-		if s.Off < 0 {
-			w.Insert(line)
-		} else {
-			w.Replace(s, line)
-		}
-	}
-}
-
-// put sends a chunker's segment on.
-func put(s wire.Segment, w *Writer) {
-	if s.Off < 0 {
-		w.Insert(s.Data)
-	} else {
-		w.Send(s)
+		w.Replace(s, c.line(s))
 	}
 }
 

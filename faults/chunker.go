@@ -43,7 +43,7 @@ func chunkable(s wire.Segment, x *Exchange) string {
 // segment takes a segment and hands the chunked message's to put.
 func (c *chunker) segment(s wire.Segment, put func(wire.Segment)) {
 	switch {
-	case s.Off < 0:
+	case made(s):
 		put(s)
 	case !c.length && ownField(s, "Content-Length"):
 		s.Data = s.Data[:0]

@@ -75,11 +75,16 @@ func (p contentLength) check() *Error {
 }
 
 type contentLengthStage struct {
-	p    contentLength
-	done bool
+	p     contentLength
+	asked bool
+	done  bool
 }
 
 func (c *contentLengthStage) Segment(s wire.Segment, w *Writer) {
+	if !c.asked && s.Message > 0 {
+		c.asked = true
+		c.begin(s, w)
+	}
 	switch {
 	case c.done || s.Head == nil:
 		w.Send(s)
@@ -88,8 +93,9 @@ func (c *contentLengthStage) Segment(s wire.Segment, w *Writer) {
 	case headEnds(s):
 		c.done = true
 		if c.p.Mode != "set" || s.Head.Find("Content-Length") >= 0 {
+			w.Unfire()
 			w.Miss("no Content-Length that can be rewritten")
-		} else if w.Fire() {
+		} else if w.FireNow() {
 			w.Insert([]byte("Content-Length: " + c.p.Value + "\r\n"))
 		}
 		w.Send(s)
@@ -98,12 +104,29 @@ func (c *contentLengthStage) Segment(s wire.Segment, w *Writer) {
 	}
 }
 
+// begin asks the gate, if the message has what is to be rewritten: what stands
+// behind must know from the start that its length is no more the peer's.
+func (c *contentLengthStage) begin(s wire.Segment, w *Writer) {
+	if why := w.Reframed(remade); why != "" {
+		w.Miss(why)
+		c.done = true
+		return
+	}
+	acts := c.p.Mode == "set"
+	if i := s.Head.Find("Content-Length"); i >= 0 {
+		_, acts = c.value(string(s.Head.Value(i)), s.Head.Declared)
+	}
+	if acts && w.FireAs() {
+		w.Reframes(remade)
+	}
+}
+
 // field rewrites the field's line.
 func (c *contentLengthStage) field(s wire.Segment, w *Writer) {
 	line := s.Head.Fields[s.Index-1]
 	old := string(s.Head.Value(s.Index - 1))
 	text, ok := c.value(old, s.Head.Declared)
-	if !ok || !w.Fire() {
+	if !ok || !w.FireNow() {
 		w.Send(s)
 		return
 	}

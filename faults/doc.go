@@ -25,10 +25,11 @@
 // And places are found by the engine: a kind with a parameter At says only what
 // happens there (Kind.Here), in a line or two.
 //
-// Three things stand beside this way. Connect faults are asked before upstream is
+// Four things stand beside this way. Connect faults are asked before upstream is
 // dialled (connect.go), or act on the listening socket (Plan.Closed, Plan.Drops).
 // Packet faults put a filter on a leg's socket (packet.go). A composite preset is
-// one rule with several kinds at work (composite.go). And what a stage must know of
+// one rule with several kinds at work (composite.go). Whole messages that wait for
+// each other stand behind a bar in the outbox (bar.go). And what a stage must know of
 // the other direction it has by Writer.Back, Deaf, Turn and Quiet; what its rule
 // shares between sessions by Kind.Memory, as bandwidth's link does (pacer.go).
 //
@@ -40,6 +41,8 @@
 //     in order, at once: disarming loses no byte.
 //   - A message's rules are those of the plan in force when its first byte came; a
 //     message nothing of which has been passed on is a new one to a new plan.
+//   - Of two rules that change one message's framing the later sees what the earlier
+//     made, or misses and names it (reframe.go).
 //   - Gates are asked when the match is yes and the place is reached, once for an
 //     occurrence, and every draw depends on names and ordinals alone.
 //   - Actions point into the Step's input and the engine's buffers; both are left

@@ -434,6 +434,12 @@ func (e *Engine) unled(d wire.Direction) bool {
 	return e.proxy != nil && d == wire.Upstream && e.proxy.newest() == ""
 }
 
+// Room is how many bytes of a direction may be given to Step though Demand says
+// Hold: they are held, in order. It is for the last words of a peer that is gone.
+func (e *Engine) Room(d wire.Direction) int {
+	return max(0, e.o.Held-e.lanes[d].out.holds())
+}
+
 // HeldBytes is how many bytes wait in each direction.
 func (e *Engine) HeldBytes() (down, up int) {
 	return e.lanes[wire.Downstream].out.holds(), e.lanes[wire.Upstream].out.holds()

@@ -25,6 +25,8 @@ type hold struct {
 	bytes   int
 	since   time.Time // of the first of segs
 	said    bool      // something of this message was passed on already
+
+	reframed [reframings]string // by which rule at work on the message
 }
 
 // held is a segment kept; its Data are in the Step's input, or buf[from:].
@@ -40,7 +42,7 @@ func (l *lane) decide() {
 		l.hold = &hold{}
 	}
 	h := l.hold
-	h.pending, h.said = h.pending[:0], false
+	h.pending, h.said, h.reframed = h.pending[:0], false, [reframings]string{}
 	for _, p := range l.e.o.Plan.message[l.dir] {
 		if p.only != TCP && l.e.allows(p) && !l.e.installed(p) {
 			h.pending = append(h.pending, p)

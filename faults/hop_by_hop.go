@@ -158,6 +158,7 @@ type correctHop struct {
 	said      bool     // own fields
 	to        *chunker // chunks anew
 	bare      bool     // chunked no more, for a client of HTTP/1.0
+	kept      bool     // chunks and their field stay as a rule before made them
 	close     bool     // the client's connection ends behind the message, and the server's with it
 	over      bool     // the server's does
 	host      string   // what the target names, in a request with an absolute one
@@ -170,7 +171,7 @@ func (c *correctHop) Segment(s wire.Segment, w *Writer) {
 		c.begin(s, w)
 	}
 	switch {
-	case !c.on || s.Off < 0:
+	case !c.on || made(s), c.kept && ownField(s, "Transfer-Encoding"):
 		w.Send(s)
 	case s.Part == wire.StartLine && ownLine(s):
 		c.version(s, w)
@@ -208,7 +209,13 @@ func (c *correctHop) begin(s wire.Segment, w *Writer) {
 	if h.Framing != wire.ByChunks {
 		return
 	}
-	if c.bare = old && !h.Request; !c.bare {
+	if c.kept = w.Reframed(remade, damaged, resaid) != ""; c.kept {
+		return
+	}
+	w.Reframes(resaid)
+	if c.bare = old && !h.Request; c.bare {
+		w.Reframes(remade)
+	} else {
 		c.to = &chunker{size: 1 << 62, length: true}
 	}
 }
@@ -277,7 +284,7 @@ func (c *correctHop) fields(s wire.Segment, w *Writer) {
 func (c *correctHop) body(s wire.Segment, w *Writer) {
 	switch {
 	case c.to != nil:
-		c.to.segment(s, func(s wire.Segment) { put(s, w) })
+		c.to.segment(s, w.Send)
 	case c.bare && (s.Part == wire.ChunkSize || s.Part == wire.ChunkEnd || s.Part == wire.Trailer || s.Part == wire.MessageEnd):
 		w.Omit(s)
 	default:

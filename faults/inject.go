@@ -7,6 +7,9 @@ import "time"
 // keeps the connection: http.client, requests, fasthttp and java.net.http keep it
 // in spite of surplus, and curl, http.client and fasthttp take a whole stray answer,
 // or an idle connection's 408, for that to their next request.
+//
+// Rules that stand behind this one see what it says, each time it says it: latency
+// delays it, slice parts it; positions do not count it.
 type inject struct {
 	At    Position   `json:"at" help:"where the bytes come in"`
 	Bytes ByteString `json:"bytes" help:"what comes in: text:..., hex:... or random:N" required:"true"`

@@ -47,7 +47,8 @@ type Ender interface{ End(w *Writer) }
 // with that to the server, whatever else is armed.
 type Gluer interface{ Glues() bool }
 
-// Disarmer is told that its rule is gone: what it keeps back must be sent now.
+// Disarmer is told that its rule is gone: what it keeps back must be sent now. One
+// that is a Finisher too may go on.
 type Disarmer interface{ Disarm(w *Writer) }
 
 // Finisher is a message stage that cannot stop half-way: a body that it began to

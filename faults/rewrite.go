@@ -15,11 +15,13 @@ import (
 // keep the framing says what it said: a proxy that edits pages and forgets their
 // length (RFC 9110 section 8.6).
 //
-// A body with a content coding (gzip) is not looked into: decoding is possible
-// here only with the whole body at hand, and what was held would be no stream any
-// more. It is missed, and the event says so; `field name=Accept-Encoding
-// mode=remove` on requests makes servers send plain text. `body` needs not look
-// and takes Content-Encoding away.
+// A body that is coded with gzip is kept until it is whole, decoded, changed and
+// coded anew, without compressing; its new length is not known before, so with fix
+// the message becomes chunked. One above 1 MiB, coded or decoded, or that is not the
+// gzip it says it is, goes out as it came and is missed, and so is one with another
+// coding (br, zstd) or several: the event says which. `field name=Accept-Encoding
+// mode=remove` on requests makes servers send plain text. `body` needs not look and
+// takes Content-Encoding away.
 type rewrite struct {
 	Find   ByteString `json:"find" help:"what is replaced, each time it occurs in the data: text:... or hex:..."`
 	With   ByteString `json:"with" help:"what comes in its place; empty: nothing"`
@@ -59,9 +61,12 @@ s> HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh
 disarm
 s> i
 >c i!`},
-		{Title: "a zipped body is missed", Params: `{"find":"text:h","with":"text:H"}`, Play: `
-s> HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nhi
->c HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nhi`},
+		{Title: "zipped: decoded, changed and coded anew", Params: `{"find":"text:i","with":"text:ey"}`, Play: `
+s> HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 25\r\n\r\n\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x01\x02\x00\xfd\xffhi\xac\x2a\x93\xd8\x02\x00\x00\x00
+>c HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n1f\r\n\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x00\x03\x00\xfc\xffhey\x01\x00\x00\xff\xff\xf0\x15\xd6\x88\x03\x00\x00\x00\r\n0\r\n\r\n`},
+		{Title: "another coding is missed", Params: `{"find":"text:h","with":"text:H"}`, Play: `
+s> HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\nhi
+>c HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\nhi`},
 	},
 })
 
@@ -95,6 +100,7 @@ type rewriteStage struct {
 	body   []byte // prefix or body, until it is out
 	kept   []byte // the end of the data so far, which may be the start of what is looked for
 	data   bool   // the body has begun
+	coded  *coded // it is gzip: nil if not
 }
 
 func (r *rewriteStage) Segment(s wire.Segment, w *Writer) {
@@ -103,7 +109,7 @@ func (r *rewriteStage) Segment(s wire.Segment, w *Writer) {
 		r.begin(s, w)
 	}
 	switch {
-	case !r.on || s.Off < 0:
+	case !r.on || made(s):
 		w.Send(s)
 	case s.Part == wire.Body || s.Part == wire.ChunkData:
 		r.piece(s, w)
@@ -127,13 +133,23 @@ func (r *rewriteStage) Segment(s wire.Segment, w *Writer) {
 func (r *rewriteStage) begin(s wire.Segment, w *Writer) {
 	h := s.Head
 	why := r.misses(s, w.Exchange())
+	if why == "" {
+		why = w.Reframed(remade, damaged)
+	}
 	if why != "" {
 		w.Miss(why)
 		return
 	}
-	if r.on = w.Fire(); !r.on {
+	if r.p.Body.Text == "" && gzipped(h) {
+		r.coded = &coded{}
+	}
+	if r.on = w.FireAs(); !r.on {
 		return
 	}
+	if r.coded == nil {
+		w.FireNow()
+	}
+	w.Reframes(remade)
 	draw := w.Rand(0).Uint64
 	r.with, r.body = r.p.With.Bytes(draw), r.p.Prefix.Bytes(draw)
 	if r.p.Body.Text != "" {
@@ -161,10 +177,10 @@ func (r *rewriteStage) misses(s wire.Segment, x *Exchange) string {
 	if h.Framing != wire.ByLength && h.Framing != wire.ByChunks && h.Framing != wire.UntilClose {
 		return "it has no body"
 	}
-	if i := h.Find("Content-Encoding"); i >= 0 && !equalFold(h.Value(i), "identity") && r.p.Body.Text == "" {
+	if i := h.Find("Content-Encoding"); i >= 0 && !equalFold(h.Value(i), "identity") && r.p.Body.Text == "" && !gzipped(h) {
 		return "its body is " + string(h.Value(i)) + "-coded, and is not looked into"
 	}
-	if h.Framing == wire.ByLength && r.p.Length == "fix" && r.resized() {
+	if h.Framing == wire.ByLength && r.p.Length == "fix" && (r.resized() || r.p.Body.Text == "" && gzipped(h)) {
 		return chunkable(s, x)
 	}
 	return ""
@@ -172,7 +188,7 @@ func (r *rewriteStage) misses(s wire.Segment, x *Exchange) string {
 
 // resized says that nobody knows the new length before the end.
 func (r *rewriteStage) resized() bool {
-	return r.p.Find.Len() > 0 && r.p.Find.Len() != r.p.With.Len()
+	return r.coded != nil || r.p.Find.Len() > 0 && r.p.Find.Len() != r.p.With.Len()
 }
 
 func (r *rewriteStage) newLength(n int64) int64 {
@@ -197,7 +213,12 @@ func (r *rewriteStage) headEnd(s wire.Segment, w *Writer) {
 
 // piece rewrites a run of data bytes, and says what comes last if they are that.
 func (r *rewriteStage) piece(s wire.Segment, w *Writer) {
-	if len(s.Data) > 0 {
+	switch {
+	case r.coded != nil && !r.coded.over:
+		if r.data = true; !r.coded.add(s.Data) {
+			r.giveUp("its body is larger than 1 MiB", w)
+		}
+	case len(s.Data) > 0:
 		out := r.edit(s.Data)
 		if !r.data {
 			out, r.body = joined(r.body, out), nil
@@ -224,7 +245,7 @@ func (r *rewriteStage) edit(data []byte) []byte {
 	switch {
 	case r.p.Body.Text != "":
 		return nil
-	case len(find) == 0:
+	case len(find) == 0 || r.coded != nil && r.coded.over:
 		return data
 	}
 	data = joined(r.kept, data)
@@ -247,11 +268,47 @@ func (r *rewriteStage) edit(data []byte) []byte {
 
 // last says what is still to come when the data has ended.
 func (r *rewriteStage) last(w *Writer) {
+	if r.coded != nil {
+		r.recode(w)
+		return
+	}
 	rest := joined(r.body, r.kept, r.p.Suffix.Bytes(w.Rand(1).Uint64))
 	r.body, r.kept = nil, nil
-	r.size(len(rest), w)
-	w.Insert(rest)
-	r.close(len(rest), w)
+	r.say(rest, w)
+}
+
+// recode says the body that was kept, changed.
+func (r *rewriteStage) recode(w *Writer) {
+	if r.coded.over {
+		return
+	}
+	whole := r.coded.data
+	out, why := recoded(whole, func(plain []byte) []byte {
+		head := joined(r.body, r.edit(plain))
+		return joined(head, r.kept, r.p.Suffix.Bytes(w.Rand(1).Uint64))
+	})
+	if r.body, r.kept = nil, nil; why != "" {
+		r.giveUp(why, w)
+		return
+	}
+	w.FireNow()
+	r.coded.take()
+	r.say(out, w)
+}
+
+// giveUp lets a coded body go on as it came.
+func (r *rewriteStage) giveUp(why string, w *Writer) {
+	w.Unfire()
+	w.Miss(why)
+	r.body = nil
+	r.say(r.coded.take(), w)
+}
+
+// say says data that is not the peer's where its own stood.
+func (r *rewriteStage) say(b []byte, w *Writer) {
+	r.size(len(b), w)
+	w.Insert(b)
+	r.close(len(b), w)
 }
 
 // size and close frame a piece, where it gets chunks of its own.
@@ -275,9 +332,10 @@ func (r *rewriteStage) End(w *Writer) {
 
 // Disarm lets go what was kept of a body whose framing is as it was.
 func (r *rewriteStage) Disarm(w *Writer) {
-	r.size(len(r.kept), w)
-	w.Insert(r.kept)
-	r.close(len(r.kept), w)
+	if r.on && r.coded != nil && !r.coded.over {
+		r.giveUp("it ended, or the rule went, before the body was whole", w)
+	}
+	r.say(r.kept, w)
 	r.kept = nil
 }
 

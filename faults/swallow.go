@@ -105,7 +105,7 @@ func (k *swallowStage) Segment(s wire.Segment, w *Writer) {
 			x.Outcome = "stalled"
 		}
 	}
-	if !k.eats || s.Off < 0 {
+	if !k.eats || made(s) {
 		w.Send(s)
 	}
 }

@@ -119,6 +119,11 @@ func (l *lane) rehouse(p *Plan) {
 			continue
 		}
 		if f, ok := s.stage.(Finisher); ok && (s.msg || s.part.prep.kind.both) && (s.leaving || f.Unfinished()) {
+			if d, ok := s.stage.(Disarmer); ok && !s.leaving {
+				s.between()
+				s.w.cursor = time.Time{}
+				d.Disarm(&s.w)
+			}
 			s.leaving, s.w.cursor = true, time.Time{}
 			continue
 		}

@@ -129,7 +129,7 @@ func (t *transferEncodingStage) Segment(s wire.Segment, w *Writer) {
 	case t.p.Mode == "with_length" && ownField(s, "Content-Length"):
 		w.Replace(s, changed(s, "", t.p.or(string(s.Head.Value(s.Index-1)))))
 	case t.to != nil:
-		t.to.segment(s, func(s wire.Segment) { put(s, w) })
+		t.to.segment(s, w.Send)
 	case ownField(s, "Transfer-Encoding"):
 		t.line(s, w)
 	case headEnds(s):
@@ -144,13 +144,21 @@ func (t *transferEncodingStage) Segment(s wire.Segment, w *Writer) {
 }
 
 func (t *transferEncodingStage) begin(s wire.Segment, w *Writer) {
-	if why := chunkable(s, w.Exchange()); why != "" {
+	why := chunkable(s, w.Exchange())
+	if why == "" {
+		why = w.Reframed(remade, resaid)
+	}
+	if why != "" {
 		w.Miss(why)
 		return
 	}
-	if t.on = w.Fire(); !t.on || s.Head.Framing == wire.ByChunks {
+	if t.on = w.Fire(); !t.on {
 		return
 	}
+	if w.Reframes(resaid); s.Head.Framing == wire.ByChunks {
+		return
+	}
+	w.Reframes(remade)
 	t.to = &chunker{size: ownChunks, fields: t.p.field(), length: t.p.Mode == "with_length"}
 	if t.to.length && s.Head.Find("Content-Length") < 0 { // a body until the close
 		t.to.fields += "Content-Length: " + t.p.or("3") + "\r\n"

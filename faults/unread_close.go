@@ -109,6 +109,8 @@ func (u *unreadStage) Segment(s wire.Segment, w *Writer) {
 		w.Send(s)
 	case w.Dir() == wire.Upstream:
 		u.request(s, w)
+	case s.Off < 0 && len(u.kept) > 0: // what a rule before put there stays in its place
+		u.keep(s, w)
 	case !w.Mine() || s.Off < 0 || s.Head == nil || s.Head.Status < 200:
 		w.Send(s)
 		if s.Head != nil && s.Head.Framing == wire.Tunnel && s.Part == wire.HeadEnd && s.Last {

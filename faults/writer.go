@@ -72,7 +72,8 @@ func (w *Writer) Continue(s Stage) { w.slot.stage = s }
 
 // Repeat inserts b n times, every so often, one after the other and before
 // whatever is said next, which waits for the last. Rules further on do not see
-// it; the caller says, by Delay or Until, how long that is. When the rule is
+// it: most of it is said when the message, and its stages, may be long gone. The
+// caller says, by Delay or Until, how long that is. When the rule is
 // disarmed no more are said.
 func (w *Writer) Repeat(b []byte, n int64, every time.Duration) {
 	if w.ended || len(b) == 0 || n <= 0 {
@@ -248,27 +249,6 @@ func (w *Writer) Used() bool {
 	return !e.q.last.IsZero()
 }
 
-// FireAs is Fire for an ending that the event is to name, and the place where it
-// comes: call End or Desert next. Called before the ending is due, it tells nothing
-// yet: it is to be called again there, and if the message is over without it, what
-// was fired is told without an ending. A rule that has told what it did before,
-// in an earlier exchange perhaps, tells its ending as a second firing.
-func (w *Writer) FireAs() bool { return w.fireAs(0) }
-
-// FireBehind is FireAs for an ending behind what is being seen.
-func (w *Writer) FireBehind() bool { return w.fireAs(len(w.seg.Data)) }
-
-func (w *Writer) fireAs(k int) bool {
-	note := w.slot.note(w.seg, k)
-	if w.slot.part.prep.kind.both && w.slot.asked {
-		note.Exchange = w.slot.lane.ex
-	}
-	if w.slot.ask() {
-		w.pending = note
-	}
-	return w.slot.fires
-}
-
 // HalfClose says FIN to one side behind what was said to it, and lets the other
 // direction go on; what still comes for that side is dropped.
 func (w *Writer) HalfClose(side Side) {
@@ -313,26 +293,6 @@ func (w *Writer) Told(closes bool) {
 		e.unkeep()
 	} else if x != nil && !e.kept && asksToKeep(&x.Head) {
 		e.keep(true)
-	}
-}
-
-// Fire asks the rule's gate, once for this occurrence: true means act now. It
-// counts the hit and tells the journal where.
-func (w *Writer) Fire() bool {
-	if !w.slot.asked {
-		note := w.slot.note(w.seg, 0)
-		if w.slot.ask() {
-			w.slot.tell(note)
-		}
-	}
-	return w.slot.fires
-}
-
-// Miss says that the message does not have what the rule damages.
-func (w *Writer) Miss(why string) {
-	if !w.slot.asked {
-		w.slot.asked = true
-		w.slot.miss(why)
 	}
 }
 

@@ -226,3 +226,30 @@ func TestDialErrors(t *testing.T) {
 		})
 	}
 }
+
+// TestLastWords: what a peer said before its RST, while a rule left it unread, goes
+// on when the rule goes, then the reset.
+func TestLastWords(t *testing.T) {
+	for _, direction := range []string{"downstream", "upstream"} {
+		t.Run(direction, func(t *testing.T) {
+			b, client, server := pair(t, Config{})
+			from, to := server, client
+			if direction == "upstream" {
+				from, to = client, server
+			}
+			stall := rule("stall", nil)
+			stall.Match.Direction = direction
+			if _, err := b.SetRule("web", stall, Change{}); err != nil {
+				t.Fatal(err)
+			}
+			say(t, from, "last words")
+			from.SetLinger(0)
+			from.Close()
+			until(t, "they are held", func() bool { return b.Stats().Held > 0 })
+			if _, err := b.Arm("web", "stall", false, Change{}); err != nil {
+				t.Fatal(err)
+			}
+			wantEnd(t, to, "last words", "rst")
+		})
+	}
+}

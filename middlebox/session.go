@@ -147,7 +147,7 @@ func (s *session) relay(d wire.Direction) bool {
 	}
 	want := s.eng.Demand(d)
 	if want.Mode == faults.Hold {
-		return want.Tell && s.unread(d) || s.hangup(d)
+		return want.Tell && s.unread(d) || s.lastWords(d) || s.hangup(d)
 	}
 	if s.l.box.full() && s.holds(d) {
 		s.starve()
@@ -194,6 +194,23 @@ func (s *session) unread(d wire.Direction) bool {
 		return true
 	}
 	return false
+}
+
+// lastWords reads what a sender that has reset said before, though its direction is
+// left unread, as far as there is room: it goes on with its delays, then the reset.
+// What there is no room for is lost, as it is with any reset.
+func (s *session) lastWords(d wire.Direction) bool {
+	from, n := &s.leg[d.Other()], min(s.eng.Room(d), len(s.l.buf))
+	if !from.dead() || from.eof || n == 0 || s.l.box.full() {
+		return false
+	}
+	b, out := from.input(n)
+	if out != sys.OK {
+		return false // hangup tells
+	}
+	s.last = s.l.now.Sub(s.opened)
+	s.step(faults.Input{Kind: faults.InBytes, Dir: d, Data: b})
+	return true
 }
 
 // hangup tells the engine that the sender of a direction that is left unread

@@ -143,6 +143,32 @@ c> GET /4 HTTP/1.1\r\n\r\n
 >s GET /4 HTTP/1.1\r\n\r\n
 s> HTTP/1.1 204 c\r\n\r\n
 >c HTTP/1.1 204 c\r\nConnection: close\r\n\r\n`},
+		{"what is injected again and again goes through the rules behind: delayed, parted, not counted", `[{"name":"a","fault":"inject","params":{"at":"byte:1","bytes":"text:XYZ","count":2,"every":"1s"}},{"name":"b","fault":"latency","params":{"delay":"100ms"}},{"name":"c","fault":"slice","params":{"size":2,"gap":"10ms"}},{"name":"d","fault":"cut","params":{"at":"byte:2"}}]`, `
+s> abcd
++100ms
+>c aX
++10ms
+>c YZ
++990ms
+>c XY
++10ms
+>c Zb
+>c FIN
+>s CLOSE`},
+		{"interim answers at once go through the rules behind", `[{"name":"a","fault":"interim","params":{"status":102}},{"name":"b","fault":"latency","params":{"delay":"100ms"}}]`, `
+s> HTTP/1.1 204 a\r\n\r\n
++99ms
++1ms
+>c HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 204 a\r\n\r\n`},
+		{"those that come one after the other do not, the answer does", `[{"name":"a","fault":"interim","params":{"status":102,"count":2,"every":"1s"}},{"name":"b","fault":"latency","params":{"delay":"100ms"}}]`, `
+s> HTTP/1.1 204 a\r\n\r\n
+>c HTTP/1.1 102 Processing\r\n\r\n
++1s
+>c HTTP/1.1 102 Processing\r\n\r\n
++1s
++99ms
++1ms
+>c HTTP/1.1 204 a\r\n\r\n`},
 		{"a message rule has no place in an answer to HEAD", `[{"fault":"truncate"}]`, `
 c> HEAD / HTTP/1.1\r\n\r\n
 >s HEAD / HTTP/1.1\r\n\r\n

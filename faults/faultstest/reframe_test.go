@@ -2,6 +2,7 @@ package faultstest
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -64,4 +65,102 @@ func carried(got []byte) string {
 		return "cut off"
 	}
 	return data.String()
+}
+
+// TestReframedTwice: of two rules that change one message's framing the second sees
+// what the first has made, or misses with a reason that names it. What comes out is
+// one framing, and the data in it is right.
+func TestReframedTwice(t *testing.T) {
+	const body = "a cat and another"
+	length := fmt.Sprintf("A: b\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	chunked := fmt.Sprintf("A: b\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n%s\r\n%x;x=y\r\n%s\r\n0\r\nT: v\r\n\r\n", body[:5], len(body)-5, body[5:])
+	rules := []faults.Rule{
+		{Fault: "content_length", Params: map[string]any{"mode": "set", "value": 3}},
+		{Fault: "transfer_encoding", Params: map[string]any{"mode": "duplicate"}},
+		{Fault: "chunk", Params: map[string]any{"mode": "rechunk", "value": 7}},
+		{Fault: "chunk", Params: map[string]any{"mode": "extension"}},
+		{Fault: "hop_by_hop", Params: map[string]any{"mode": "correct"}, Match: faults.Match{Direction: "downstream"}},
+		{Fault: "rewrite", Params: map[string]any{"find": "text:cat", "with": "text:tiger"}},
+		{Fault: "rewrite", Params: map[string]any{"prefix": "text:<", "length": "keep"}},
+	}
+	through := func(answer string, seed uint64, rules ...faults.Rule) (got, told string) {
+		for i := range rules {
+			rules[i].Armed = true
+		}
+		tr := NewTraffic(compile(t, nil, rules...), 1, Random(seed), seed, 0)
+		tr.in[wire.Upstream].bytes = []byte("GET / HTTP/1.1\r\n\r\n")
+		tr.in[wire.Downstream].bytes = []byte("HTTP/1.1 200 OK\r\n" + answer)
+		tr.read()
+		tr.Pass(time.Second)
+		return string(tr.Got[wire.Downstream]), strings.Join(tr.told, "\n")
+	}
+	for _, answer := range []string{length, chunked} {
+		for i, a := range rules {
+			for j, b := range rules {
+				seed := uint64(i*len(rules) + j)
+				what := fmt.Sprintf("%s %v, then %s %v, seed %d", a.Fault, a.Params, b.Fault, b.Params, seed)
+				got, told := through(answer, seed, a, b)
+				if strings.Count(got, "\r\n\r\n") > strings.Count(answer, "\r\n\r\n")+1 || strings.Count(got, "Transfer-Encoding:") > 2 {
+					t.Errorf("%s: framed twice: %q", what, got)
+				}
+				if strings.Contains(told, "missed "+b.Fault+"-1 its framing is "+a.Fault+"-0's, which stands before") {
+					if alone, _ := through(answer, seed, a); got != alone {
+						t.Errorf("%s: missed, and yet\n got %q\nwant %q", what, got, alone)
+					}
+					continue
+				}
+				if a.Fault == "content_length" || b.Fault == "content_length" || b.Params["length"] == "keep" || a.Params["length"] == "keep" {
+					continue // its framing is meant to be wrong
+				}
+				want := body
+				if a.Fault == "rewrite" || b.Fault == "rewrite" {
+					want = strings.ReplaceAll(body, "cat", "tiger")
+				}
+				if data := carried([]byte(got)); data != want {
+					t.Errorf("%s: carries %q, want %q: %q", what, data, want, got)
+				}
+			}
+		}
+	}
+}
+
+// TestReframedPairs: what two such rules make of a message.
+func TestReframedPairs(t *testing.T) {
+	const (
+		chunked = `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\ncat\r\n2\r\nde\r\n0\r\n\r\n`
+		length  = `HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ncat`
+		own     = `Connection: keep-alive\r\nVia: 1.1 crimp\r\n`
+	)
+	hop := `{"fault":"hop_by_hop","params":{"mode":"correct"},"match":{"direction":"downstream"}}`
+	for _, tt := range []struct{ name, first, second, in, out string }{
+		{"a correct proxy, and behind it a broken chunk", hop, `{"fault":"bad-chunk-size"}`, chunked,
+			`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n` + own + `\r\nZZ\r\ncat\r\n2\r\nde\r\n0\r\n\r\n`},
+		{"a broken chunk, which a correct proxy does not mend", `{"fault":"bad-chunk-size"}`, hop, chunked,
+			`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n` + own + `\r\nZZ;x\r\ncat\r\n2\r\nde\r\n0\r\n\r\n`},
+		{"chunks cut smaller, one of them broken", `{"fault":"chunk","params":{"mode":"rechunk","value":"2"}}`, `{"fault":"chunk","params":{"mode":"bad_size","n":2}}`, chunked,
+			`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nca\r\nZZ\r\nt\r\n2\r\nde\r\n0\r\n\r\n`},
+		{"two broken chunks", `{"fault":"chunk","params":{"mode":"bad_size","n":2}}`, `{"fault":"chunk","params":{"mode":"size_add","value":"1"}}`, chunked,
+			`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;x\r\ncat\r\nZZ\r\nde\r\n0\r\n\r\n`},
+		{"a broken chunk of a coding nobody has", `{"fault":"bad-chunk-size"}`, `{"fault":"transfer_encoding","params":{"mode":"unknown"}}`, chunked,
+			`HTTP/1.1 200 OK\r\nTransfer-Encoding: x-crimp\r\n\r\nZZ;x\r\ncat\r\n2\r\nde\r\n0\r\n\r\n`},
+		{"chunked from a length: no longer a length to add to", `{"fault":"chunk","params":{"mode":"extension"}}`, `{"fault":"length-mismatch"}`, length,
+			`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;crimp=1\r\ncat\r\n0\r\n\r\n`},
+		{"a wrong length is not chunked", `{"fault":"length-mismatch"}`, `{"fault":"bad-chunk-size"}`, length,
+			`HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\ncat`},
+		{"a line that a rule before has rewritten is not the peer's", `{"fault":"field","params":{"name":"Content-Length","mode":"set","value":"x"}}`, `{"fault":"length-mismatch"}`, length,
+			`HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\ncat`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var rules []faults.Rule
+			for i, raw := range []string{tt.first, tt.second} {
+				rule, err := faults.DecodeRule(json.RawMessage(raw), "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				rule.Name = fmt.Sprint("r", i)
+				rules = append(rules, rule)
+			}
+			play(t, rules, "s> "+tt.in+"\n>c "+tt.out)
+		})
+	}
 }

@@ -100,12 +100,15 @@ type Segment struct {
 }
 
 // Slice is the part of the segment from byte i up to byte j of Data, with
-// offsets and the First, Last, Start and End marks adjusted to it.
+// offsets and the First, Last, Start and End marks adjusted to it. An Off below 0
+// marks bytes that are not the stream's: it stays.
 func (s Segment) Slice(i, j int) Segment {
 	t := s
 	t.Data = s.Data[i:j:j]
-	t.Off += int64(i)
-	if s.Message != 0 {
+	if s.Off >= 0 {
+		t.Off += int64(i)
+	}
+	if s.Message != 0 && s.Off >= 0 {
 		t.Pos += int64(i)
 	}
 	t.First = s.First && i == 0
