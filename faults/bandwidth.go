@@ -100,7 +100,8 @@ c> 0123456789abcdefghijk
 type bandwidthStage struct {
 	shared bool
 	pacer  *pacer
-	idle   bool // the gate said no
+	asked  bool // the gate
+	idle   bool // it said no
 	ahead  time.Duration
 	took   time.Time // when the last piece was taken
 	mine   time.Time // when it is due
@@ -118,6 +119,7 @@ func (b *bandwidthStage) Open(w *Writer) {
 }
 
 func (b *bandwidthStage) Segment(s wire.Segment, w *Writer) {
+	b.asked = true
 	if !w.Fire() {
 		b.idle = true
 		w.Send(s)
@@ -173,4 +175,29 @@ func (b *bandwidthStage) Ration(now time.Time) (int64, time.Time) {
 		return b.pacer.fits(at, paceQuantum), time.Time{}
 	}
 	return 0, now.Add(max(b.mine.Sub(at), time.Microsecond))
+}
+
+// Free is what the link would let through at once, so that a link faster than its
+// load costs no more than none. On one that is shared, others may take it
+// meanwhile; a ramp is never far from its rate.
+func (b *bandwidthStage) Free(now time.Time) int64 {
+	switch {
+	case b.idle:
+		return math.MaxInt64
+	case !b.asked || b.shared || b.ahead > 0 || b.pacer.ramp > 0 || b.mine.After(now):
+		return 0
+	}
+	return b.pacer.free(now) + int64(b.left)
+}
+
+// Counted takes the link for bytes that went by.
+func (b *bandwidthStage) Counted(now time.Time, n int64) {
+	if b.idle {
+		return
+	}
+	paid := min(n, int64(b.left))
+	b.left -= int(paid)
+	if n > paid {
+		b.mine = b.pacer.reserve(now, int(n-paid))
+	}
 }

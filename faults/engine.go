@@ -414,7 +414,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 			}
 			ration = min(ration, k)
 		}
-		n, most = min(n, s.blind(l.off)), min(most, ration)
+		n, most = min(n, s.blind(l.off, e.now)), min(most, ration)
 	}
 	if e.pair != nil {
 		n = min(n, e.pair.Remaining(d))

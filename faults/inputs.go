@@ -43,6 +43,11 @@ func (e *Engine) becomes(p Protocol) {
 func (e *Engine) skipped(d wire.Direction, n int64) {
 	l := &e.lanes[d]
 	e.active = e.now
+	for _, s := range l.chain {
+		if k, ok := s.stage.(Counter); ok {
+			k.Counted(e.now, n)
+		}
+	}
 	l.said += n
 	if l.ex != nil && (l.dir == wire.Upstream || l.final) {
 		if l.dir == wire.Upstream {

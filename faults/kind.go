@@ -30,7 +30,7 @@ const (
 // Stage is a rule at work on one session: it sees every segment of the traffic
 // the rule is for and says with w what goes on. A stage that sends nothing
 // swallows. Optional faces: Opener, Ender, Disarmer, Finisher, Waker, Skipper,
-// Taker, Rationer, Later, Hanger, Unreader, Rester.
+// Counter, Taker, Rationer, Later, Hanger, Unreader, Rester.
 type Stage interface {
 	Segment(s wire.Segment, w *Writer)
 }
@@ -63,6 +63,13 @@ type Waker interface{ Wake(w *Writer) }
 // Skipper says how many bytes of the direction, from offset off, the stage need
 // not see at all; they may then be spliced.
 type Skipper interface{ Blind(off int64) int64 }
+
+// Counter is a stage that need not see bytes, only count them, as long as there
+// are few: Free says how many may go by unseen now, and Counted that some did.
+type Counter interface {
+	Free(now time.Time) int64
+	Counted(now time.Time, n int64)
+}
 
 // Taker says how many bytes a stage wants to be read at most, given how long
 // what it said last has still to wait: 0 leaves the source unread until that is

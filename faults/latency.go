@@ -59,10 +59,12 @@ type latencyStage struct {
 	p     latency
 	block int64 // whose delay is drawn
 	delay time.Duration
+	blind bool // the gate was asked, and nothing is to be delayed
 }
 
 func (l *latencyStage) Segment(s wire.Segment, w *Writer) {
-	if !w.Fire() {
+	fires := w.Fire()
+	if l.blind = !fires || l.p.Delay == 0 && l.p.Jitter == 0; l.blind {
 		w.Send(s)
 		return
 	}
@@ -84,6 +86,9 @@ func (l *latencyStage) Segment(s wire.Segment, w *Writer) {
 	w.Delay(l.delay)
 	w.Send(s)
 }
+
+// Blind: no delay is none, however the bytes go.
+func (l *latencyStage) Blind(int64) int64 { return allOrNothing(l.blind) }
 
 // End delays FIN, and RST, as the bytes before it.
 func (l *latencyStage) End(w *Writer) {

@@ -132,3 +132,13 @@ func (p *pacer) fits(at time.Time, d time.Duration) int64 {
 	}
 	return max(1, int64(min(rate*d.Seconds(), 1<<40)))
 }
+
+// free is how many bytes a link without a ramp lets through at once: none while
+// it is taken.
+func (p *pacer) free(at time.Time) int64 {
+	if p.base.Load() == nil {
+		return 0
+	}
+	unused := min(-p.backlog(at), p.burst)
+	return int64(max(0, unused.Seconds()*p.rate))
+}

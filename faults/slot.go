@@ -223,12 +223,14 @@ func (s *slot) close() {
 }
 
 // blind is how many bytes from off the slot need not see.
-func (s *slot) blind(off int64) int64 {
-	if s.stage == nil {
+func (s *slot) blind(off int64, now time.Time) int64 {
+	switch k := s.stage.(type) {
+	case nil:
 		return s.at.blind(off)
-	}
-	if k, ok := s.stage.(Skipper); ok {
+	case Skipper:
 		return k.Blind(off)
+	case Counter:
+		return k.Free(now)
 	}
 	return 0
 }

@@ -55,7 +55,7 @@ func newJournal(limits Limits, now func() time.Time) *journal {
 func (j *journal) emit(e Event) int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.add(entry{event: &e})
+	return j.add(entry{event: &e, at: j.now().UnixNano()})
 }
 
 // emitWith is emit for an event whose data say their own number.
@@ -63,15 +63,16 @@ func (j *journal) emitWith(e Event, data func(seq int64) any) int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	e.Data = data(j.seq + 1)
-	return j.add(entry{event: &e})
+	return j.add(entry{event: &e, at: j.now().UnixNano()})
 }
 
-// keep is emit for what is packed; it copies the record. A finished exchange
-// enters the ring of exchanges, too.
-func (j *journal) keep(kind recordKind, record []byte) {
+// keep is emit for what is packed; it copies the record. Its time is that of the
+// loop's turn: to ask for another would be a quarter of what keeping costs. A
+// finished exchange enters the ring of exchanges, too.
+func (j *journal) keep(kind recordKind, record []byte, at time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	e := entry{kind: kind, record: j.memory.put(record)}
+	e := entry{kind: kind, record: j.memory.put(record), at: at.UnixNano()}
 	seq := j.add(e)
 	if kind == exchangeFinished {
 		if j.exchanges.full() {
@@ -88,7 +89,7 @@ func (j *journal) add(e entry) int64 {
 		j.forget()
 	}
 	j.seq++
-	j.last = max(j.last, j.now().UnixNano()) // events are in the order of their times, too
+	j.last = max(j.last, e.at) // events are in the order of their times, too
 	e.at = j.last
 	if e.event != nil {
 		e.event.Seq, e.event.Time = j.seq, time.Unix(0, e.at)

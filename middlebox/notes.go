@@ -42,7 +42,7 @@ func (s *session) tell(kind recordKind) {
 	p := packer(s.l.record[:0])
 	r.pack(&p)
 	s.l.record = p
-	s.l.box.journal.keep(kind, p)
+	s.l.box.journal.keep(kind, p, s.l.now)
 }
 
 // item is the session as it stands.
@@ -166,7 +166,7 @@ func (s *session) emitFired(f *firing) {
 	p.str(f.rule)
 	f.data.pack(&p)
 	s.l.record = p
-	s.l.box.journal.keep(faultFired, p)
+	s.l.box.journal.keep(faultFired, p, s.l.now)
 }
 
 // emitAbout journals what a note tells of a rule or a direction.
@@ -209,7 +209,7 @@ func (s *session) tellExchange(kind recordKind, x *faults.Exchange) {
 	p := packer(s.l.record[:0])
 	packExchange(&p, s.r.name, s.num, s.peer, x)
 	s.l.record = p
-	s.l.box.journal.keep(kind, p)
+	s.l.box.journal.keep(kind, p, s.l.now)
 }
 
 func (s *session) exchangeID(n uint64) string { return sessionID(s.id(), n) }

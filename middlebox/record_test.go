@@ -89,8 +89,8 @@ func TestKeepingAllocatesNothing(t *testing.T) {
 	keep := func() {
 		p = p[:0]
 		packExchange(&p, "web", 1, netip.AddrPort{}, &x)
-		j.keep(exchangeStarted, p)
-		j.keep(exchangeFinished, p)
+		j.keep(exchangeStarted, p, time.Now())
+		j.keep(exchangeFinished, p, time.Now())
 	}
 	for range 5000 {
 		keep()
@@ -112,7 +112,7 @@ func TestExchangesOutliveTheirEvents(t *testing.T) {
 		x := faults.Exchange{N: uint64(n), Head: headOf(fmt.Sprintf("GET /%d HTTP/1.1\r\n\r\n", n)), Declared: -1}
 		p = p[:0]
 		packExchange(&p, "web", 1, netip.AddrPort{}, &x)
-		j.keep(exchangeFinished, p)
+		j.keep(exchangeFinished, p, time.Now())
 		for range 70 * (n % 2) {
 			j.emit(Event{Type: "control.joined"})
 		}

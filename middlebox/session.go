@@ -21,8 +21,10 @@ import (
 // the actions of the one before; what follows from an action (a dial that fails
 // at once, a write that meets a reset) is found by the next round.
 //
-// Ten thousand of them may be idle: with its legs it fits in 512 bytes, the
-// engine in 704, which are sizes that the allocator has.
+// Ten thousand of them may be idle: with its legs it fits in 448 bytes, the
+// engine in 640, which are sizes that the allocator has. What only a busy one needs
+// is lent to it: backlogs by the loop, the engine's outboxes and exchanges by what
+// the loop's engines share.
 type session struct {
 	task
 	l      *loop

@@ -21,15 +21,21 @@ const (
 	crimpRule   = "crimp http, no match" // one armed rule, for other requests
 	crimpZero   = "crimp latency 0"
 	crimpCut    = "crimp cut far away"
+	crimpFast   = "crimp bandwidth 10 GB/s"
+	crimpSlice  = "crimp slice 1 KiB"
+	crimpLate   = "crimp latency 20 ms"
 )
 
 // crimpRules are the rules of crimp's kinds, in the words of its configuration.
 var crimpRules = map[string]struct{ protocol, rule string }{
-	crimpTCP:  {"tcp", ""},
-	crimpHTTP: {"http", ""},
-	crimpRule: {"http", `{name: elsewhere, fault: cut, params: {at: "body:50%"}, match: {path: /elsewhere/*}, armed: true}`},
-	crimpZero: {"tcp", `{name: zero, fault: latency, params: {delay: 0s}, armed: true}`},
-	crimpCut:  {"tcp", `{name: far, fault: cut, params: {at: "byte:1000000000000"}, armed: true}`},
+	crimpTCP:   {"tcp", ""},
+	crimpHTTP:  {"http", ""},
+	crimpRule:  {"http", `{name: elsewhere, fault: cut, params: {at: "body:50%"}, match: {path: /elsewhere/*}, armed: true}`},
+	crimpZero:  {"tcp", `{name: zero, fault: latency, params: {delay: 0s}, armed: true}`},
+	crimpFast:  {"tcp", `{name: fast, fault: bandwidth, params: {rate: 10GB/s}, armed: true}`},
+	crimpSlice: {"tcp", `{name: slice, fault: slice, params: {size: 1KiB}, armed: true}`},
+	crimpLate:  {"tcp", `{name: late, fault: latency, params: {delay: 20ms}, armed: true}`},
+	crimpCut:   {"tcp", `{name: far, fault: cut, params: {at: "byte:1000000000000"}, armed: true}`},
 }
 
 func confOf(kind, listen, upstream, dir string) (text string, found bool) {

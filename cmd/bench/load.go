@@ -17,9 +17,12 @@ type load struct {
 	title  string // in the report
 	unit   string // what the processor time is divided by
 	relays []string
-	base   string // whose figures are 1
-	fresh  bool   // on a relay of its own
-	n      int    // streams or connections
+	base   string        // whose figures are 1
+	fresh  bool          // on a relay of its own
+	user   bool          // on one that an ordinary user runs, if this process may choose
+	held   int           // idle sessions held meanwhile
+	delay  time.Duration // that a rule adds to each trip
+	n      int           // streams or connections
 	size   int64
 	run    func(l load, r *relay, p *plan) (sample, error)
 }
@@ -30,6 +33,7 @@ type sample struct {
 	rate float64 // units a second
 	p50  float64 // seconds
 	p99  float64
+	low  float64 // the shortest
 	rss  float64 // bytes for each session
 }
 
@@ -41,7 +45,7 @@ func (s sample) String() string {
 }
 
 var (
-	tcpRelays  = []string{haproxyTCP, crimpTCP, crimpHTTP, crimpZero, crimpCut, nginxTCP, plainCopy}
+	tcpRelays  = []string{haproxyTCP, crimpTCP, crimpHTTP, crimpZero, crimpFast, crimpCut, nginxTCP, plainCopy}
 	tripRelays = []string{haproxyTCP, crimpTCP, crimpZero, crimpCut, nginxTCP, plainCopy}
 	httpRelays = []string{haproxyHTTP, crimpHTTP, crimpRule, nginxHTTP}
 	idleRelays = []string{haproxyTCP, crimpTCP, crimpHTTP, nginxTCP, plainCopy}
@@ -50,8 +54,11 @@ var (
 var loads = []load{
 	{name: "bulk1", title: "Bulk, one stream", unit: "GiB", relays: tcpRelays, base: haproxyTCP, n: 1, run: bulk},
 	{name: "bulk4", title: "Bulk, four streams", unit: "GiB", relays: tcpRelays, base: haproxyTCP, n: 4, run: bulk},
+	{name: "user", title: "Bulk, one stream, relays run by an ordinary user with 200 idle sessions held", unit: "GiB", relays: []string{haproxyTCP, crimpTCP, nginxTCP}, base: haproxyTCP, user: true, held: 200, n: 1, run: bulk},
+	{name: "slice", title: "Bulk, one stream, in segments of 1 KiB", unit: "GiB", relays: []string{plainCopy, crimpSlice}, base: plainCopy, n: 1, run: bulk},
 	{name: "trip64", title: "Round trips of 64 B, 64 connections", unit: "trip", relays: tripRelays, base: haproxyTCP, n: 64, size: 64, run: trips},
 	{name: "trip1k", title: "Round trips of 1 KiB, 64 connections", unit: "trip", relays: tripRelays, base: haproxyTCP, n: 64, size: 1 << 10, run: trips},
+	{name: "late", title: "Round trips of 64 B, 64 connections, answers 20 ms late", unit: "trip", relays: []string{crimpLate}, base: crimpLate, delay: 20 * time.Millisecond, n: 64, size: 64, run: trips},
 	{name: "conn", title: "New connections, one 64 B trip each", unit: "connection", relays: tripRelays, base: haproxyTCP, n: 16, size: 64, run: churn},
 	{name: "http1k", title: "HTTP requests, answers of 1 KiB, 64 connections", unit: "request", relays: httpRelays, base: haproxyHTTP, n: 64, size: 1 << 10, run: requests},
 	{name: "http1m", title: "HTTP requests, answers of 1 MiB, 8 connections", unit: "request", relays: httpRelays, base: haproxyHTTP, n: 8, size: 1 << 20, run: requests},
@@ -105,7 +112,7 @@ func during(r *relay, p *plan, n int, work func(i int, m *meter, seen *[]time.Du
 	s := sample{cpu: (after - used).Seconds() / units, rate: units / took.Seconds()}
 	all := slices.Concat(seen...)
 	if slices.Sort(all); len(all) > 0 {
-		s.p50, s.p99 = all[len(all)/2].Seconds(), all[len(all)*99/100].Seconds()
+		s.low, s.p50, s.p99 = all[0].Seconds(), all[len(all)/2].Seconds(), all[len(all)*99/100].Seconds()
 	}
 	return s, nil
 }
@@ -129,6 +136,11 @@ func until(m *meter, c net.Conn) (done func()) {
 
 // bulk reads answers without end, as HTTP, so that every relay understands it.
 func bulk(l load, r *relay, p *plan) (sample, error) {
+	conns, err := hold(r, l.held)
+	defer drop(conns)
+	if err != nil {
+		return sample{}, err
+	}
 	s, err := during(r, p, l.n, func(_ int, m *meter, _ *[]time.Duration) error {
 		c, err := net.Dial("tcp", r.addr)
 		if err != nil {
@@ -234,26 +246,36 @@ func idle(_ load, r *relay, p *plan) (sample, error) {
 	if r.kind == plainCopy { // it keeps a pipe for each direction: six descriptors a session
 		sessions /= 4
 	}
-	conns := make([]net.Conn, 0, sessions)
-	defer func() {
-		for _, c := range conns {
-			c.(*net.TCPConn).SetLinger(0)
-			c.Close()
-		}
-	}()
-	for range sessions {
-		c, err := net.Dial("tcp", r.addr)
-		if err != nil {
-			return sample{}, err
-		}
-		conns = append(conns, c)
-		if err := (&asker{c: c, buf: scratch, n: -1}).get(100); err != nil {
-			return sample{}, err
-		}
+	conns, err := hold(r, sessions)
+	defer drop(conns)
+	if err != nil {
+		return sample{}, err
 	}
 	time.Sleep(time.Second)
 	after, err := rssOf(r.cmd.Process.Pid)
 	return sample{rss: float64(after-before) / float64(sessions)}, err
+}
+
+// hold opens n sessions that have carried a request each; drop ends them.
+func hold(r *relay, n int) (conns []net.Conn, err error) {
+	for range n {
+		c, err := net.Dial("tcp", r.addr)
+		if err != nil {
+			return conns, err
+		}
+		conns = append(conns, c)
+		if err := (&asker{c: c, buf: scratch, n: -1}).get(100); err != nil {
+			return conns, err
+		}
+	}
+	return conns, nil
+}
+
+func drop(conns []net.Conn) {
+	for _, c := range conns {
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+	}
 }
 
 var scratch = make([]byte, 16<<10)

@@ -126,20 +126,24 @@ type bench struct {
 // that has worked before has memory at hand already.
 func (b *bench) measure(l load, kind string) (sample, error) {
 	if l.fresh {
-		r, err := startRelay(b.dir, kind, b.plan)
+		r, err := startRelay(b.dir, kind, b.plan, l.user)
 		if err != nil {
 			return sample{}, err
 		}
 		defer r.stop()
 		return l.run(l, r, b.plan)
 	}
-	r := b.relays[kind]
+	name := kind
+	if l.user {
+		name += ", user"
+	}
+	r := b.relays[name]
 	if r == nil {
 		var err error
-		if r, err = startRelay(b.dir, kind, b.plan); err != nil {
+		if r, err = startRelay(b.dir, kind, b.plan, l.user); err != nil {
 			return sample{}, err
 		}
-		b.relays[kind] = r
+		b.relays[name] = r
 	}
 	return l.run(l, r, b.plan)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -26,8 +28,12 @@ type relay struct {
 // copyCommand makes this program the plain relay: LISTEN and UPSTREAM follow.
 const copyCommand = "copy-relay"
 
-// startRelay starts a relay of a kind and waits until it relays.
-func startRelay(dir, kind string, p *plan) (*relay, error) {
+// nobody is the ordinary user by convention.
+const nobody = 65534
+
+// startRelay starts a relay of a kind, as an ordinary user if so asked and not one
+// already, and waits until it relays.
+func startRelay(dir, kind string, p *plan, user bool) (*relay, error) {
 	o, err := serveOrigin()
 	if err != nil {
 		return nil, err
@@ -42,6 +48,12 @@ func startRelay(dir, kind string, p *plan) (*relay, error) {
 	}
 	if r.cmd, err = r.command(own, p); err != nil {
 		return nil, err
+	}
+	if user && os.Getuid() == 0 {
+		r.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		if err := errors.Join(os.Chmod(dir, 0o755), os.Chown(own, nobody, nobody)); err != nil {
+			return nil, err
+		}
 	}
 	r.cmd.Stdout, r.cmd.Stderr = r.said, r.said
 	if err := r.cmd.Start(); err != nil {

@@ -39,6 +39,18 @@ func (r *row) median(of func(sample) float64) float64 {
 	return median(all)
 }
 
+// least is the smallest of all rounds.
+func (r *row) least(of func(sample) float64) float64 {
+	first := true
+	var min float64
+	for _, s := range r.samples {
+		if first || of(s) < min {
+			min, first = of(s), false
+		}
+	}
+	return min
+}
+
 // ratio is the median of the rounds' ratios to base.
 func (r *row) ratio(base *row, of func(sample) float64) float64 {
 	var all []float64
@@ -65,6 +77,7 @@ func cpu(s sample) float64  { return s.cpu }
 func rate(s sample) float64 { return s.rate }
 func p50(s sample) float64  { return s.p50 }
 func p99(s sample) float64  { return s.p99 }
+func low(s sample) float64  { return s.low }
 func rss(s sample) float64  { return s.rss }
 
 // report is the whole, as Markdown.
@@ -91,7 +104,10 @@ Anew: `+"`make bench`, or `go run ./cmd/bench -rounds 5 -only 'bulk|trip'` after
 			continue // nothing to compare with
 		}
 		slices.SortFunc(rows, func(a, b *row) int { return slices.Index(l.relays, a.relay) - slices.Index(l.relays, b.relay) })
-		fmt.Fprintf(&b, "\n## %s\n\nRatios to %s.\n\n", l.title, l.base)
+		fmt.Fprintf(&b, "\n## %s\n\n", l.title)
+		if l.delay == 0 {
+			fmt.Fprintf(&b, "Ratios to %s.\n\n", l.base)
+		}
 		writeTable(&b, table(l, rows, p))
 	}
 	return b.String()
@@ -117,6 +133,13 @@ func table(l load, rows []*row, p plan) [][]string {
 		}
 		return lines
 	}
+	if l.delay > 0 {
+		lines := [][]string{{"relay", "shortest, ms", "p50, ms", "p99, ms", "cpu a " + l.unit}}
+		for _, r := range rows {
+			lines = append(lines, []string{r.relay, millis(r.least(low)), millis(r.median(p50)), millis(r.median(p99)), duration(r.median(cpu))})
+		}
+		return lines
+	}
 	latency := base.median(p50) > 0
 	head := []string{"relay", "cpu", "rate"}
 	if latency {
@@ -134,12 +157,14 @@ func table(l load, rows []*row, p plan) [][]string {
 		}
 		line = append(line, duration(r.median(cpu)), fmt.Sprintf("%.4g", r.median(rate)))
 		if latency {
-			line = append(line, fmt.Sprintf("%.2f", 1e3*r.median(p50)), fmt.Sprintf("%.2f", 1e3*r.median(p99)))
+			line = append(line, millis(r.median(p50)), millis(r.median(p99)))
 		}
 		lines = append(lines, line)
 	}
 	return lines
 }
+
+func millis(x float64) string { return fmt.Sprintf("%.2f", 1e3*x) }
 
 func times(x float64) string { return fmt.Sprintf("%.2f", x) }
 

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -83,12 +84,21 @@ func formatFlag() cli.Flag {
 		oneOf("auto", "json", "console"))
 }
 
+// gcPercent is how much garbage there may be beside what lives, unless GOGC says. A
+// relay in steady state makes none, and new connections, which do, cost 0.85 and 1.06
+// times as much in two runs on a busy machine: no difference that shows. But 9000 idle sessions of a tcp route take 1.47 KiB each
+// instead of 1.70, of an http route 2.2 instead of 2.3.
+const gcPercent = 50
+
 func serve(c *cli.Context) error {
 	conf, err := configure(c)
 	if err != nil {
 		return err
 	}
 	log := newLog(c)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
