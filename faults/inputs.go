@@ -186,11 +186,6 @@ func (e *Engine) dialFailed(err error) {
 		}
 	}
 	down.finish(term{op: op}, e.now, nil)
-	if e.Over() { // the client had its ending before: nothing more becomes of what it asked
-		for _, x := range e.q.open {
-			e.over(x, "rst", Rst)
-		}
-	}
 }
 
 // command does what an operator asks of a session.
