@@ -153,33 +153,6 @@ func (o *outbox) compact() {
 	}
 }
 
-// outbox is an empty one.
-func (s *Scratch) outbox() *outbox {
-	n := len(s.boxes)
-	if n == 0 {
-		return &outbox{}
-	}
-	o := s.boxes[n-1]
-	s.boxes = s.boxes[:n-1]
-	return o
-}
-
-// dismiss takes an outbox from which all is out: not to be used before the next
-// Step, since actions point into it.
-func (s *Scratch) dismiss(o *outbox) { s.emptied = append(s.emptied, o) }
-
-// refill makes the outboxes that were dismissed in the last Step ready for others.
-func (s *Scratch) refill() {
-	for _, o := range s.emptied {
-		if len(s.boxes) < mostSpare && cap(o.buf) <= 64<<10 && cap(o.entries) <= 256 {
-			*o = outbox{entries: o.entries[:0], buf: o.buf[:0]}
-			s.boxes = append(s.boxes, o)
-		}
-	}
-	clear(s.emptied)
-	s.emptied = s.emptied[:0]
-}
-
 // free lets go what b made wait: to what else delays it, or out.
 func (o *outbox) free(b *bond, now time.Time) {
 	if o == nil {

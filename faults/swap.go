@@ -29,16 +29,6 @@ func (e *Engine) install() {
 	e.tellWithout()
 }
 
-// has says that a part is at work on the lane.
-func (l *lane) has(p *part) bool {
-	return slices.ContainsFunc(l.chain, func(s *slot) bool { return s.part == p || s.part.same(p) })
-}
-
-// same says that two plans' parts are one and the same rule at work.
-func (p *part) same(q *part) bool {
-	return p.rule.state == q.rule.state && p.only == q.only && p.k == q.k
-}
-
 // installed says that a kind for both directions is at work already.
 func (e *Engine) installed(p *part) bool {
 	return p.prep.kind.both && e.lanes[wire.Upstream].has(p)
