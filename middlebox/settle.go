@@ -163,8 +163,8 @@ func (s *session) finalStep() {
 		return
 	}
 	defer func() {
-		if recover() != nil {
-			s.crashed = true
+		if r := recover(); r != nil {
+			s.crash(r)
 		}
 	}()
 	s.step(faults.Input{Kind: faults.InCommand, Act: faults.ActRst, Side: faults.BothSides})
@@ -173,14 +173,18 @@ func (s *session) finalStep() {
 // guard turns a panic in a session's step into the end of that session, with a
 // reset to both sides; the box and all its other sessions live on.
 func (s *session) guard() {
-	r := recover()
-	if r == nil {
-		return
+	if r := recover(); r != nil {
+		s.crash(r)
+		s.cause = "panic"
+		s.kill("panic")
 	}
+}
+
+// crash notes that the engine is not to be asked again, and tells the log why.
+func (s *session) crash(r any) {
+	s.crashed = true
 	stack := make([]byte, 8<<10)
 	stack = stack[:runtime.Stack(stack, false)]
 	s.l.box.log.Error().Str("session", s.id()).Str("panic", fmt.Sprint(r)).Bytes("stack", stack).
 		Msg("a session's step panicked: the session is reset, the box goes on")
-	s.crashed, s.cause = true, "panic"
-	s.kill("panic")
 }

@@ -1,6 +1,7 @@
 package middlebox
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"time"
@@ -8,6 +9,8 @@ import (
 	"crimp/faults"
 	"crimp/middlebox/simnet"
 	"crimp/middlebox/sys"
+
+	"github.com/rs/zerolog"
 )
 
 // build draws the world.
@@ -24,6 +27,7 @@ func (w *world) build() {
 	}
 	var err error
 	w.box, err = New(Config{
+		Log:  zerolog.New(alarmed{w}).Level(zerolog.ErrorLevel),
 		Seed: w.seed | 1, Limits: limits, Loops: pick(w.r, 1, 1, 1, 2), Driven: true, Now: w.net.Now,
 		Tuning: Tuning{Buffer: pick(w.r, 1, 7, 50, 300, 5000), TurnBytes: pick(w.r, 20, 1000, 1<<20), Rounds: pick(w.r, 1, 2, 16)},
 		Kernel: func() (sys.Kernel, error) {
@@ -40,6 +44,19 @@ func (w *world) build() {
 	}
 	w.watch = w.box.Watch(0)
 	w.configure()
+}
+
+// alarmed reads the log of a box: it lives on when a session's step panics, the
+// world does not. What the session ends with would hide where it began.
+type alarmed struct{ w *world }
+
+func (a alarmed) Write(line []byte) (int, error) {
+	var said struct{ Session, Panic, Stack, Message string }
+	if err := json.Unmarshal(line, &said); err != nil {
+		a.w.failf("the log says %q: %v", line, err)
+	}
+	a.w.failf("%s: %s: %s\n%s", said.Session, said.Message, said.Panic, said.Stack)
+	return len(line), nil
 }
 
 var loopback4 = netip.MustParseAddr("127.0.0.1")
