@@ -18,8 +18,13 @@ const (
 
 // Stage is a rule at work on one session: it sees every segment of the traffic
 // the rule is for and says with w what goes on. A stage that sends nothing
-// swallows. Optional faces: Opener, Ender, Disarmer, Finisher, Waker, Skipper,
-// Counter, Taker, Rationer, Later, Hanger, Unreader, Rester.
+// swallows. All else is optional faces:
+//
+//	its place in the chain           Opener, Disarmer, Finisher
+//	its source's FIN and RST         Ender, Hanger, Gluer
+//	time                             Waker, Rester, Later
+//	bytes that it need not see       Skipper, Counter
+//	bytes that are to stay unread    Taker, Rationer, Unreader
 type Stage interface {
 	Segment(s wire.Segment, w *Writer)
 }
@@ -27,14 +32,6 @@ type Stage interface {
 // Opener is told when the stage takes its place: at session open, when its rule
 // comes into force on a live session, or when its message starts.
 type Opener interface{ Open(w *Writer) }
-
-// Ender is told that the source's FIN reached the stage. Without it, or with
-// w.Shut, the FIN goes on.
-type Ender interface{ End(w *Writer) }
-
-// Gluer is asked whether, with it at work, a proxy's connection to its client ends
-// with that to the server, whatever else is armed.
-type Gluer interface{ Glues() bool }
 
 // Disarmer is told that its rule is gone: what it keeps back must be sent now. One
 // that is a Finisher too may go on.
@@ -46,8 +43,28 @@ type Disarmer interface{ Disarm(w *Writer) }
 // for both directions says itself when it is through (Writer.Gone).
 type Finisher interface{ Unfinished() bool }
 
+// Ender is told that the source's FIN reached the stage. Without it, or with
+// w.Shut, the FIN goes on.
+type Ender interface{ End(w *Writer) }
+
+// Hanger is told that the sender hung up (FIN or RST waiting) while its bytes
+// are left unread.
+type Hanger interface{ Hangup(w *Writer) }
+
+// Gluer is asked whether, with it at work, a proxy's connection to its client ends
+// with that to the server, whatever else is armed.
+type Gluer interface{ Glues() bool }
+
 // Waker is told that the time asked for with Writer.Alarm has come.
 type Waker interface{ Wake(w *Writer) }
+
+// Rester is a Waker that, if it says so, is also woken when the last open exchange
+// is over.
+type Rester interface{ AtRest() bool }
+
+// Later is told that a Step that was due came so much too late: the machine was
+// busy. A stage that keeps to a schedule may catch up.
+type Later interface{ Late(by time.Duration) }
 
 // Skipper says how many bytes of the direction, from offset off, the stage need
 // not see at all; they may then be spliced.
@@ -74,18 +91,6 @@ type Rationer interface {
 	Ration(now time.Time) (n int64, again time.Time)
 }
 
-// Later is told that a Step that was due came so much too late: the machine was
-// busy. A stage that keeps to a schedule may catch up.
-type Later interface{ Late(by time.Duration) }
-
 // Unreader is told that so many bytes wait unread in the kernel, where it made
 // the engine leave them: of its own direction by Until(Never), of the other by Deaf.
 type Unreader interface{ Unread(n int64, w *Writer) }
-
-// Rester is a Waker that, if it says so, is also woken when the last open exchange
-// is over.
-type Rester interface{ AtRest() bool }
-
-// Hanger is told that the sender hung up (FIN or RST waiting) while its bytes
-// are left unread.
-type Hanger interface{ Hangup(w *Writer) }
