@@ -28,7 +28,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	switch {
 	case l.mute:
 		return Demand{Mode: Read}
-	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.holds() >= e.o.Held && !e.unled(d):
+	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.silent(), l.out.stalled(), l.out.holds() >= e.o.Held && !e.unled(d):
 		return Demand{Mode: Hold}
 	}
 	for _, s := range l.opposite().chain {

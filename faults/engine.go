@@ -143,7 +143,7 @@ func (e *Engine) begin(now time.Time) {
 	if now.After(e.now) {
 		e.now = now
 	}
-	e.late()
+	e.belated()
 	clear(e.actions)
 	e.actions, e.notes = e.actions[:0], e.notes[:0]
 	if e.gather = e.gather[:0]; cap(e.gather) > 64<<10 {
@@ -157,8 +157,8 @@ func (e *Engine) begin(now time.Time) {
 	}
 }
 
-// late tells the stages that this Step should have been before, if it should.
-func (e *Engine) late() {
+// belated tells the stages that this Step should have been before, if it should.
+func (e *Engine) belated() {
 	by := e.now.Sub(e.opened) - e.due
 	if e.due == 0 || by <= 0 {
 		return
@@ -228,7 +228,7 @@ func (e *Engine) Deadline() time.Time {
 	}
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if !l.waits() && !l.halted && l.gag == nil && !l.turnDue() && !l.barred() {
+		if !l.stopped() {
 			sooner(l.out.next())
 		}
 		sooner(l.hold.due())

@@ -193,6 +193,10 @@ func (x *Exchange) target() []byte {
 	return x.Head.Target()
 }
 
+// An exchange ends in one of three ways. Its answer went out to the last byte
+// (lane.whole). Its client has an ending before that: windUp. Or nobody is there any
+// more to be answered: lose.
+
 // windUp ends what was open towards a client that has its ending. What still waits
 // for the server ends with the server's leg: how much is delivered is not known before.
 func (e *Engine) windUp() {
@@ -216,6 +220,13 @@ func (e *Engine) windUp() {
 		default:
 			e.over(x, outcome, end)
 		}
+	}
+}
+
+// lose ends all that is open: the client, or both sides, have reset.
+func (e *Engine) lose() {
+	for _, x := range e.q.open {
+		e.over(x, "rst", Rst)
 	}
 }
 

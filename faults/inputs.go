@@ -159,9 +159,7 @@ func (e *Engine) reset(d wire.Direction) {
 		l.mute = true
 	}
 	if d == wire.Upstream || e.Over() { // nobody is there to be answered
-		for _, x := range e.q.open {
-			e.over(x, "rst", Rst)
-		}
+		e.lose()
 	}
 }
 

@@ -27,7 +27,7 @@ type Kind[P any] struct {
 	Group   Group
 	HTTP    bool // needs an http session whatever the position
 	Both    bool // one stage sees both directions, from the next request on
-	Later   bool // with Both: the stage asks the gate itself, where it acts
+	Asks    bool // with Both: the stage asks the gate itself, where it acts
 	// Nearest is the fault that does nearly the same where the right to filter packets is missing.
 	Nearest  string
 	Defaults P
@@ -90,7 +90,7 @@ type Example struct {
 type spec struct {
 	name, summary, client string
 	group                 Group
-	http, both, later     bool
+	http, both, asks      bool
 	nearest               string
 	composite             *Composite // nil: a kind
 	params                []Param
@@ -130,7 +130,7 @@ var presetOf = map[string]*spec{}
 // Declare registers a kind. It panics at start-up on a missing help text, a
 // duplicate name or a default that does not pass its own checks.
 func Declare[P any](k Kind[P]) struct{} {
-	s := &spec{name: k.Name, summary: k.Summary, client: k.Client, group: k.Group, http: k.HTTP, both: k.Both, later: k.Later, nearest: k.Nearest,
+	s := &spec{name: k.Name, summary: k.Summary, client: k.Client, group: k.Group, http: k.HTTP, both: k.Both, asks: k.Asks, nearest: k.Nearest,
 		presets: k.Presets, examples: k.Examples, words: k.Words}
 	s.params = describe(k.Name, k.Defaults)
 	s.prepare = func(params map[string]any, field string) (*prepared, *Error) {

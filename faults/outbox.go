@@ -7,7 +7,7 @@ import (
 
 // outbox is what one direction has said and not yet let out: bytes, notes and
 // the ending, in order, each with the time before which it may not go. While it
-// is empty and nothing waits, bytes pass by it (lane.emit); once it is not,
+// is empty and nothing waits, bytes pass by it (lane.say); once it is not,
 // everything of its direction goes through it, so nothing can overtake. A lane has
 // none, a nil one, until something waits, and none again once all is out.
 type outbox struct {
@@ -18,6 +18,14 @@ type outbox struct {
 	stuck   int // entries that are never due by themselves
 	held    int // bytes waiting, those of others' buffers included
 }
+
+// What may stand in an outbox beside the ops of actions.
+const (
+	opWhole Op = iota + 100 // the message of ex is out to its last byte
+	opTurn                  // what is behind it is for the server of the next turn (turn.go)
+	opBar                   // it holds up those behind it (bar.go)
+	opMark                  // the first message behind a bar ends here
+)
 
 // entry is one thing waiting. Bytes are the next n of buf, or ext.
 type entry struct {

@@ -2,12 +2,9 @@ package faults
 
 import "crimp/faults/wire"
 
-// opWhole is an outbox entry that says: the message of ex is out to its last byte.
-const opWhole Op = 100
-
 // releaseDue lets out what is due.
 func (l *lane) releaseDue() {
-	for !l.out.empty() && !l.waits() && !l.halted && l.gag == nil && !l.turnDue() && !l.barred() {
+	for !l.out.empty() && !l.stopped() {
 		e, b, ok := l.out.pop(l.e.now)
 		if !ok {
 			return
@@ -15,6 +12,16 @@ func (l *lane) releaseDue() {
 		l.perform(e, b)
 	}
 }
+
+// stopped says that what comes next in the outbox does not go, whatever its time:
+// there is no server yet, or another one's turn has not come; an operator or a pulled
+// cable lets nothing out; or it stands behind a bar.
+func (l *lane) stopped() bool {
+	return l.waits() || l.silent() || l.turnDue() || l.barred()
+}
+
+// silent says that an operator, or a rule, lets nothing out.
+func (l *lane) silent() bool { return l.halted || l.gag != nil }
 
 // perform turns an entry that is due into actions.
 func (l *lane) perform(e entry, b []byte) {

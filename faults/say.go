@@ -73,10 +73,10 @@ func (l *lane) sayBytes(e entry, b []byte, off int64) {
 	}
 }
 
-// passes says that what may go at a time need not be queued. Under an operator's
-// stall everything is.
+// passes says that what may go at a time need not be queued. Where nothing
+// may go out everything is.
 func (l *lane) passes(at time.Time) bool {
-	return l.out.empty() && !l.halted && l.gag == nil && !at.After(l.e.now) && !l.waits()
+	return l.out.empty() && !l.silent() && !at.After(l.e.now) && !l.waits()
 }
 
 // waits says that the receiver's leg does not stand yet, and may some time.

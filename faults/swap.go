@@ -44,7 +44,7 @@ func (e *Engine) activate(l *lane, p *part) {
 	up := l.newSlot(p, false)
 	up.ex = l.ex
 	up.w.at = e.now
-	if !p.prep.placed && !p.prep.kind.later { // one that has a place asks there
+	if !p.prep.placed && !p.prep.kind.asks { // one that has a place asks there
 		note := up.note(wire.Segment{Dir: l.dir, Part: wire.StartLine, Off: l.off, Message: 1}, 0)
 		if !up.ask() {
 			l.remove(func(s *slot) bool { return s == up })
