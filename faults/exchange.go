@@ -179,21 +179,6 @@ func (e *Engine) speaksOf(x *Exchange) bool {
 	return false
 }
 
-// reuse makes the exchanges that were over with the last Step, whose notes still
-// pointed to them, free for new ones.
-func (s *Scratch) reuse() {
-	for _, x := range s.past {
-		if len(s.spare) < mostSpare && cap(x.Head.Raw) <= 16<<10 {
-			s.spare = append(s.spare, x)
-		}
-	}
-	clear(s.past)
-	s.past = s.past[:0]
-}
-
-// mostSpare bounds the exchanges kept for new ones: no more are usually under way.
-const mostSpare = 16
-
 func (x *Exchange) method() []byte {
 	if x == nil {
 		return nil
@@ -206,4 +191,68 @@ func (x *Exchange) target() []byte {
 		return nil
 	}
 	return x.Head.Target()
+}
+
+// An exchange ends in one of three ways. Its answer went out to the last byte
+// (lane.whole). Its client has an ending before that: windUp. Or nobody is there any
+// more to be answered: lose.
+
+// windUp ends what was open towards a client that has its ending. What still waits
+// for the server ends with the server's leg: how much is delivered is not known before.
+func (e *Engine) windUp() {
+	down, up := &e.lanes[wire.Downstream], &e.lanes[wire.Upstream]
+	if !down.closed {
+		return
+	}
+	up.out.cutAtBar()
+	outcome, end := "cut", Fin
+	switch down.op {
+	case OpClose, OpDesert:
+		end = Close
+	case OpReset, OpAbort:
+		outcome, end = "rst", Rst
+	}
+	for _, x := range e.q.open {
+		switch {
+		case x.done || !up.closed && up.out.owes(x):
+		case x.Outcome == "stalled":
+			e.over(x, x.Outcome, end)
+		default:
+			e.over(x, outcome, end)
+		}
+	}
+}
+
+// lose ends all that is open: the client, or both sides, have reset.
+func (e *Engine) lose() {
+	for _, x := range e.q.open {
+		e.over(x, "rst", Rst)
+	}
+}
+
+// over ends an exchange and tells the journal.
+func (e *Engine) over(x *Exchange, outcome string, end Ending) {
+	up := &e.lanes[wire.Upstream]
+	if x.done || x.Head.StartStop == 0 && !up.mute && !up.closed { // its request line may still come
+		return
+	}
+	x.done, x.Outcome, x.End, x.Finished = true, outcome, end, e.now
+	if x.Head.StartStop == 0 { // it never came: nobody was told that the exchange started
+		return
+	}
+	e.tellNow(Note{Kind: NoteExchangeFinished, Exchange: x, Dir: wire.Downstream, Off: e.lanes[wire.Downstream].off})
+	if !e.busy() {
+		for d := range e.lanes {
+			for _, s := range e.lanes[d].chain {
+				if r, ok := s.stage.(Rester); ok && r.AtRest() {
+					s.alarm = e.now
+				}
+			}
+		}
+	}
+}
+
+// busy says that an exchange is open.
+func (e *Engine) busy() bool {
+	return slices.ContainsFunc(e.q.open, func(x *Exchange) bool { return !x.done })
 }

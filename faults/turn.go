@@ -31,9 +31,6 @@ type turn struct {
 	refusal  string
 }
 
-// opTurn is an outbox entry: what is behind it is for the server of the next turn.
-const opTurn Op = 101
-
 // say is told of all that is about to be said to a server, and when.
 func (p *proxy) say(l *lane, e entry) {
 	if x := l.ex; x != nil && x.N != p.asked {
