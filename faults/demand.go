@@ -18,8 +18,8 @@ const (
 // Demand is what an engine wants of a direction's source.
 type Demand struct {
 	Mode DemandMode
-	N    int64
-	Tell bool // with Hold: tell InUnread when there is something
+	N    int64 // bytes, of Read and Splice; Read 0 is without bound
+	Tell bool  // with Hold: tell InUnread when there is something
 }
 
 // Demand is what to do with a direction's source now. Ask again after each Step.
