@@ -180,15 +180,7 @@ func (e *Engine) finish() []Action {
 		e.lanes[d].settleShelf()
 	}
 	e.release()
-	if p := e.proxy; p != nil && len(p.line) > 0 && p.newest() != "" {
-		if _, turned := e.pair.Opaque(wire.Upstream); turned { // by an answer that makes a tunnel
-			p.noLine(&e.lanes[wire.Upstream])
-		}
-	}
-	if p := e.proxy; p != nil && p.parting && p.severable(nil) {
-		p.part()
-	}
-	if e.proxy != nil && e.proxy.turn() {
+	if e.proxy != nil && e.proxy.settle() {
 		e.release()
 	}
 	for d := range e.lanes {
