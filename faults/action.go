@@ -27,9 +27,9 @@ type Action struct {
 	Op     Op
 	Dir    wire.Direction // the leg it flows to: Downstream is the client's
 	Data   []byte         // valid until the next Step
-	Target string
-	Note   *Note
-	Filter Filter
+	Target string         // of OpDial, host:port; empty: the route's upstream
+	Note   *Note          // of OpNote, or of an ending; may be nil there
+	Filter Filter         // of OpFilter: in place of the one before
 	// Apart, if not 0: Data is to leave in a write and a TCP segment of its own,
 	// joined only to what has the same number.
 	Apart uint64

@@ -18,8 +18,8 @@ const (
 // Demand is what an engine wants of a direction's source.
 type Demand struct {
 	Mode DemandMode
-	N    int64
-	Tell bool // with Hold: tell InUnread when there is something
+	N    int64 // bytes, of Read and Splice; Read 0 is without bound
+	Tell bool  // with Hold: tell InUnread when there is something
 }
 
 // Demand is what to do with a direction's source now. Ask again after each Step.
@@ -28,7 +28,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	switch {
 	case l.mute:
 		return Demand{Mode: Read}
-	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.silent(), l.out.stalled(), l.out.holds() >= e.o.Held && !e.unled(d):
+	case e.waitsAtDoor(), e.early(d), l.silent(), l.out.stalled(), l.out.holds() >= e.o.Held && !e.unled(d):
 		return Demand{Mode: Hold}
 	}
 	for _, s := range l.opposite().chain {
@@ -61,6 +61,12 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 		return Demand{Mode: Read, N: most}
 	}
 	return Demand{Mode: Splice, N: min(n, most)}
+}
+
+// early says that there is no server yet; but of a proxy the client is read before
+// the dial: it says whom to dial.
+func (e *Engine) early(d wire.Direction) bool {
+	return !e.dialed && (e.proxy == nil || e.proxy.dialing || d == wire.Downstream)
 }
 
 // unled says that what waits in a direction waits for a request that names a

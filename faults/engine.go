@@ -12,33 +12,34 @@ type Protocol uint8
 
 const (
 	Auto Protocol = iota // http if the client's first bytes are an HTTP/1 request line, else tcp
-	HTTP
-	TCP
+	HTTP                 // HTTP/1, whatever comes
+	TCP                  // bytes that nobody looks into
 )
 
 // Side is one leg of a session, or both.
 type Side uint8
 
 const (
-	Client Side = iota
-	Server
-	BothSides
+	Client    Side = iota // the one that connected to the box
+	Server                // the one the box connected to
+	BothSides             // each of them
 )
 
 // Options is what an engine is told once.
 type Options struct {
-	Route    string
+	Route    string // its name: draws depend on it
 	Session  uint64 // number on the route, from 1
 	Client   netip.AddrPort
 	Protocol Protocol
 	Packets  bool // this process may filter packets
 	// Proxying makes an explicit HTTP proxy of the session; Protocol is then HTTP.
 	Proxying Proxying
-	Plan     *Plan
+	Plan     *Plan // in force until InSwap; not nil
 	// Held bounds the bytes held back in each direction; past it the source is
 	// not read. 0: 2 MiB.
 	Held int
-	// OnDialError is "rst", "fin" or "502".
+	// OnDialError is what the client gets when its server cannot be connected: "rst",
+	// "fin" or "502" (an answer where there is HTTP, and FIN).
 	OnDialError string
 	// Census counts the route's sessions; nil: this is the only one.
 	Census Census
@@ -179,15 +180,7 @@ func (e *Engine) finish() []Action {
 		e.lanes[d].settleShelf()
 	}
 	e.release()
-	if p := e.proxy; p != nil && len(p.line) > 0 && p.newest() != "" {
-		if _, turned := e.pair.Opaque(wire.Upstream); turned { // by an answer that makes a tunnel
-			p.noLine(&e.lanes[wire.Upstream])
-		}
-	}
-	if p := e.proxy; p != nil && p.parting && p.severable(nil) {
-		p.part()
-	}
-	if e.proxy != nil && e.proxy.turn() {
+	if e.proxy != nil && e.proxy.settle() {
 		e.release()
 	}
 	for d := range e.lanes {

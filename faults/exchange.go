@@ -10,21 +10,19 @@ import (
 // Exchange is one HTTP/1 request and its answer on a session, as the engine
 // follows it. What a Note shows of it is valid until the next Step.
 type Exchange struct {
-	N    uint64    // ordinal on the session, from 1
-	Head wire.Head // the request's head, a copy: complete once its blank line was read
-	// Asked counts the request's body bytes read; Said what of the request was
-	// let out to the server: 0 nothing, 1 part, 2 the whole.
-	Asked int64
-	Said  Delivered
+	N     uint64    // ordinal on the session, from 1
+	Head  wire.Head // the request's head, a copy: complete once its blank line was read
+	Asked int64     // body bytes of the request that were read
+	Said  Delivered // what of the request was let out to the server
 
-	Status   int   // of the final response, 0: none yet
-	Declared int64 // its Content-Length, -1 without
-	Sent     int64 // body bytes of the final response let out to the client
-	End      Ending
-	Whole    bool   // the response went out to its last byte
-	Outcome  string // open, ok, cut, rst, stalled
-	Odd      Odd
-	Fired    []Firing
+	Status   int      // of the final response, 0: none yet
+	Declared int64    // its Content-Length, -1 without
+	Sent     int64    // body bytes of the final response let out to the client
+	End      Ending   // how it was ended before it was whole; else NoEnding
+	Whole    bool     // the response went out to its last byte
+	Outcome  string   // open, ok, cut, rst, stalled
+	Odd      Odd      // what its client did against the rules of persistence
+	Fired    []Firing // what rules did to it, in the order in which they did
 
 	Started, Finished time.Time
 
@@ -71,9 +69,9 @@ func (x *Exchange) forwarded() wire.Method {
 type Delivered uint8
 
 const (
-	None Delivered = iota
-	Some
-	All
+	None Delivered = iota // not a byte
+	Some                  // a part of it
+	All                   // its last byte, too
 )
 
 // String is none, part or whole.
@@ -83,10 +81,10 @@ func (d Delivered) String() string { return [...]string{"none", "part", "whole"}
 type Firing struct {
 	Rule     *Compiled
 	Dir      wire.Direction
-	Off, Pos int64
+	Off, Pos int64 // in the stream, in the message (-1: outside any)
 	Part     wire.Part
-	Body     int64 // body bytes of the message before it
-	End      Ending
+	Body     int64  // body bytes of the message before it (-1: outside any)
+	End      Ending // what went out with it: NoEnding if only bytes changed
 }
 
 // reset makes the exchange new, keeping its buffers.

@@ -24,11 +24,11 @@ const (
 type Act uint8
 
 const (
-	ActRst Act = iota
-	ActClose
-	ActFin
-	ActStall
-	ActResume
+	ActRst    Act = iota // RST to that side behind what was let out; what waits is dropped
+	ActClose             // FIN in its place, and RST for what comes later
+	ActFin               // FIN in its place; the other direction goes on
+	ActStall             // nothing goes out to that side
+	ActResume            // it goes on, with what has waited
 )
 
 // Input is one thing that happened to a session.
@@ -36,11 +36,11 @@ type Input struct {
 	Kind InputKind
 	Dir  wire.Direction
 	Data []byte // valid during Step; actions may point into it
-	N    int64
-	Plan *Plan
-	Err  error
-	Act  Act
-	Side Side
+	N    int64  // bytes: of InSkipped and InUnread
+	Plan *Plan  // of InSwap
+	Err  error  // of InDialFailed
+	Act  Act    // of InCommand
+	Side Side   // of InCommand: the leg acted on
 }
 
 // What an engine does about each input, in the order of InputKind.

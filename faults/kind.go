@@ -21,7 +21,7 @@ const (
 // `min`, `max` where they apply; a field named At of type Position gives the
 // kind a place, and its scope follows from it.
 type Kind[P any] struct {
-	Name    string
+	Name    string // as rules say it: snake_case
 	Summary string // one sentence: what goes over the wire
 	Client  string // one sentence: what a client sees
 	Group   Group

@@ -27,7 +27,7 @@ type Note struct {
 	End      Ending // what goes out with it: NoEnding if only bytes change
 	Bytes    int64  // bytes of the direction said before it
 	Body     int64  // body bytes of the message said before it (-1: outside any)
-	Text     string
+	Text     string // of NoteMissed why, of others as their kind says; for people
 }
 
 // tellNow adds a note to this Step's; they follow its other actions.

@@ -73,7 +73,9 @@ type Skipper interface{ Blind(off int64) int64 }
 // Counter is a stage that need not see bytes, only count them, as long as there
 // are few: Free says how many may go by unseen now, and Counted that some did.
 type Counter interface {
+	// Free is asked before each Splice: 0 means that the stage must see what comes.
 	Free(now time.Time) int64
+	// Counted is called before anything else is seen; n is at most what Free said.
 	Counted(now time.Time, n int64)
 }
 

@@ -81,6 +81,20 @@ func (p *proxy) nextTurn() *turn {
 	return nil
 }
 
+// settle does, at the end of a Step, what has become due; it says whether the session
+// turned to another server.
+func (p *proxy) settle() (turned bool) {
+	if len(p.line) > 0 && p.newest() != "" {
+		if _, opaque := p.e.pair.Opaque(wire.Upstream); opaque { // by an answer that makes a tunnel
+			p.noLine(&p.e.lanes[wire.Upstream])
+		}
+	}
+	if p.parting && p.severable(nil) {
+		p.part()
+	}
+	return p.turn()
+}
+
 // turn makes the next turn if its time has come, and says whether it did.
 func (p *proxy) turn() bool {
 	up := &p.e.lanes[wire.Upstream]

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"sort"
 	"sync"
 
 	"crimp/faults"
@@ -71,8 +70,8 @@ func (c *crowd) tidy() {
 
 // find is the member with a number, nil if it is not there.
 func (c *crowd) find(num uint64) *member {
-	i := sort.Search(len(c.in), func(i int) bool { return c.in[i].num >= num })
-	if i == len(c.in) || c.in[i].num != num || c.in[i].left {
+	i, there := slices.BinarySearchFunc(c.in, num, func(m member, num uint64) int { return cmp.Compare(m.num, num) })
+	if !there || c.in[i].left {
 		return nil
 	}
 	return &c.in[i]

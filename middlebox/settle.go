@@ -22,10 +22,7 @@ func (s *session) settle() {
 		s.drain()
 	}
 	client, server := &s.leg[wire.Downstream], &s.leg[wire.Upstream]
-	// A dial that nobody wants any more is given up: the client reset, or nothing
-	// is to be said to the server. A rule that ends both sides says something, if
-	// a dial has begun, or a connect rule lets it wait: a proxy's may never.
-	if client.gone && !s.dialled && (client.broken || s.dial == nil && !s.eng.AtDoor() || server.ending == nil && !s.eng.Owes(wire.Upstream)) {
+	if s.unwanted() {
 		s.dropDial()
 		s.step(faults.Input{Kind: faults.InReset, Dir: wire.Downstream}) // what was meant for the server is told to be lost
 		server.over(server.ended)

@@ -321,14 +321,7 @@ func TestDrainUnderLoad(t *testing.T) {
 		return nil
 	})
 	clients.Wait()
-	select {
-	case <-b.done:
-		if b.code != 0 {
-			t.Errorf("exit %d", b.code)
-		}
-	case <-time.After(patience):
-		t.Error("still there after its last exchange")
-	}
+	b.exits(0, "its last exchange")
 	if late.Load() == 0 {
 		t.Error("no exchange was open at the signal: nothing was tested")
 	}
