@@ -319,14 +319,7 @@ func TestSignals(t *testing.T) {
 		t.Error("still accepting after SIGTERM")
 	}
 	r.CloseWrite()
-	select {
-	case <-b.done:
-		if b.code != 0 {
-			t.Errorf("exit %d after draining, expected 0", b.code)
-		}
-	case <-time.After(patience):
-		t.Error("still there after its last session")
-	}
+	b.exits(0, "its last session")
 
 	b = serve(t, "--route", "web=127.0.0.1:0,"+o.addr+",http", "--drain-timeout", "1h")
 	dial(t, b.routes["web"]).send(ask("/")).expect(answer("hello"))
