@@ -39,6 +39,33 @@ func TestJournalForgetsTheOldest(t *testing.T) {
 	}
 }
 
+// TestListEndsAtItsSeq: who lists and then goes on from the list's seq gets no event twice.
+func TestListEndsAtItsSeq(t *testing.T) {
+	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: "127.0.0.1:9"})
+	stop := make(chan bool)
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				b.Emit(Event{Type: "control.joined"})
+				time.Sleep(10 * time.Microsecond)
+			}
+		}
+	})
+	for range 300 {
+		list, err := b.Events(Filter{Since: "5ms"})
+		if n := len(list.Items); err != nil || n > 0 && list.Items[n-1].Seq > list.Seq {
+			t.Errorf("a list that says %d ends at event %d, %v", list.Seq, list.Items[n-1].Seq, err)
+			break
+		}
+	}
+	close(stop)
+	writer.Wait()
+}
+
 func TestWatchersSeeAllInOneOrder(t *testing.T) {
 	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: "127.0.0.1:9"})
 	const writers, each = 4, 500

@@ -161,6 +161,9 @@ func (b *Box) Events(f Filter) (List[Event], error) {
 	seq := b.journal.newest()
 	var found []Event
 	complete := b.journal.walk(c.since, func(e Event) bool {
+		if e.Seq > seq { // it came meanwhile: whoever goes on from seq gets it then
+			return true
+		}
 		if ok, _ := c.event(&e); ok {
 			found = append(found, e)
 		}
