@@ -70,6 +70,23 @@ func TestBlackHole(t *testing.T) {
 	expect(t, c, "two") // by the client's own retransmission
 }
 
+// TestBlackHoleInMidAnswer: what the server had said beyond the place came in one
+// segment with what was before it, and waits for the cable all the same.
+func TestBlackHoleInMidAnswer(t *testing.T) {
+	b := start(t, Config{}, Route{Protocol: "http", Upstream: origin(t, answer)})
+	if !mayFilter(b) {
+		t.Log("this process may not filter")
+		return
+	}
+	set(t, b, rule("black_hole", map[string]any{"at": "body:-1"}))
+	c := dial(t, b, "web")
+	say(t, c, request)
+	expect(t, c, response[:len(response)-1])
+	hearsNothing(t, c)
+	gone(t, b, "black_hole")
+	expect(t, c, response[len(response)-1:])
+}
+
 // TestPulledCable: nothing of the client arrives, neither on its connection nor by a
 // new one, until the cable is in again.
 func TestPulledCable(t *testing.T) {

@@ -71,6 +71,7 @@ type simSession struct {
 	client, server *actor // no server: the box never got through to it
 	in, out        *tap   // the box's two sockets: the client's, the server's
 	turns          []turn // of a proxy's client that names its servers
+	dials          int    // connections to servers, one after the other
 	id             string
 	opened, closed int
 	failed         string
