@@ -87,7 +87,14 @@ func (p startLine) check() *Error {
 type startLineStage startLine
 
 func (p startLineStage) Segment(s wire.Segment, w *Writer) {
-	if s.Part != wire.StartLine || !ownLine(s) || p == (startLineStage{}) || !w.Fire() {
+	if s.Part != wire.StartLine || !ownLine(s) {
+		w.Send(s)
+		return
+	}
+	if p == (startLineStage{}) {
+		w.Miss("none of set, version, status, reason, method and target is given")
+	}
+	if !w.Fire() {
 		w.Send(s)
 		return
 	}

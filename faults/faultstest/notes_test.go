@@ -41,6 +41,10 @@ s> HTTP/1.1 204 a\r\n\r\nHTTP/1.1 200 b\r\nContent-Length: 1\r\n\r\n.
 missed x position
 spent x
 fired x downstream byte 56, message 38, body, body 1, after 56`},
+		{"a rule that says of nothing what it is to be", faults.Rule{Name: "x", Fault: "start_line", Armed: true}, `
+s> HTTP/1.1 204 a\r\n\r\n
+>c HTTP/1.1 204 a\r\n\r\n`, `
+missed x none of set, version, status, reason, method and target is given`},
 		{"a reset, with a request half said", faults.Rule{Name: "x", Fault: "surplus"}, `
 c> POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\na
 >s POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\na
