@@ -134,6 +134,7 @@ func (c *contentLengthStage) field(s wire.Segment, w *Writer) {
 	i, j := line.Value-line.Start, line.Stop-line.Start
 	switch c.p.Mode {
 	case "remove":
+		w.Omit(s)
 	case "duplicate":
 		w.Send(s)
 		second := append([]byte(nil), s.Data[:i]...)

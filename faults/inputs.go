@@ -193,8 +193,6 @@ func (e *Engine) hangup(d wire.Direction) {
 	})
 }
 
-const badGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: 41\r\nConnection: close\r\n\r\ncrimp: the upstream cannot be connected.\n"
-
 func (e *Engine) dialFailed(err error) {
 	if e.proxy != nil && e.o.OnDialError == "502" {
 		e.proxy.unreachable(err)
@@ -212,7 +210,7 @@ func (e *Engine) dialFailed(err error) {
 	case "502":
 		op = OpFinish
 		if e.protocol != TCP {
-			down.sayBytes(entry{at: e.now, op: OpSend}, []byte(badGateway), inserted)
+			down.sayBytes(entry{at: e.now, op: OpSend}, []byte(answer(502, "the upstream cannot be connected")), inserted)
 		}
 	}
 	down.finish(term{op: op}, e.now, nil)

@@ -17,6 +17,7 @@ type locator struct {
 	chunk  int64 // data bytes of the chunk seen so far
 	next   int64 // where in the stream the body's next data byte is due
 	middle int64 // of the chunk-size line, as lane.middle
+	past   int64 // how far behind the place it was found, whose own bytes another rule has dropped
 	done   bool
 }
 
@@ -99,7 +100,7 @@ func startStop(s *wire.Segment) int64 {
 }
 
 // field finds the middle of a field's name or value. The line is known whole, but
-// a rule before this one may have parted it at a place of its own.
+// a rule before this one may have parted it at a place of its own, or dropped it.
 func (l *locator) field(s *wire.Segment) (int, bool) {
 	if s.Part != wire.Field || s.Head == nil || s.Index > len(s.Head.Fields) {
 		return 0, false
@@ -115,6 +116,9 @@ func (l *locator) field(s *wire.Segment) (int, bool) {
 	middle := f.Value + (f.Stop-f.Value)/2
 	if l.pos.Kind == FieldNameMid {
 		middle = f.Start + (f.Colon-f.Start)/2
+	}
+	if l.past = max(0, s.Pos-int64(middle)); l.past > 0 { // what is left of the line stands behind it
+		return 0, true
 	}
 	return within(int64(middle)-s.Pos, int64(len(s.Data)), true)
 }

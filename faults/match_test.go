@@ -204,7 +204,7 @@ func TestMatchOfASession(t *testing.T) {
 }
 
 func TestMatchPredicates(t *testing.T) {
-	for words, want := range map[string]struct{ down, up, status, interim, fields bool }{
+	for words, want := range map[string]struct{ down, up, status, interim bool }{
 		"":                   {down: true},
 		"direction=upstream": {up: true},
 		"direction=both":     {down: true, up: true},
@@ -212,8 +212,8 @@ func TestMatchPredicates(t *testing.T) {
 		"status=1xx":         {down: true, status: true, interim: true},
 		"status=103":         {down: true, status: true, interim: true},
 		"status=100-299":     {down: true, status: true, interim: true},
-		"host=a":             {down: true, fields: true},
-		"header=A:b":         {down: true, fields: true},
+		"host=a":             {down: true},
+		"header=A:b":         {down: true},
 		"path=/":             {down: true},
 	} {
 		m, err := ParseMatch(strings.Fields(words))
@@ -223,7 +223,7 @@ func TestMatchPredicates(t *testing.T) {
 		c, _ := m.Compile("")
 		got := want
 		got.down, got.up = c.Directions()
-		got.status, got.interim, got.fields = c.NeedsStatus(), c.WantsInterim(), c.NeedsFields()
+		got.status, got.interim = c.NeedsStatus(), c.WantsInterim()
 		if got != want {
 			t.Errorf("%s: %+v, want %+v", words, got, want)
 		}

@@ -284,17 +284,6 @@ func (m *Matcher) HTTPKey() string { return m.http }
 // NeedsStatus says whether the match asks for the response's status.
 func (m *Matcher) NeedsStatus() bool { return m.asks }
 
-// NeedsFields says whether the match can be decided only from the request's
-// fields, not from its line alone.
-func (m *Matcher) NeedsFields() bool {
-	for i := range m.checks {
-		if key := m.checks[i].key; key == "host" || key == "header" {
-			return true
-		}
-	}
-	return false
-}
-
 // WantsInterim says whether the match asks for interim (1xx) responses. Without
 // that, a rule for responses means the final one.
 func (m *Matcher) WantsInterim() bool { return m.asks && m.status.Low < 200 }

@@ -289,7 +289,11 @@ func (s *slot) note(seg wire.Segment, k int) *Note {
 			n.Body += int64(k)
 		}
 	}
-	if past := n.Off - s.at.target; s.at.known && past > 0 && (s.at.pos.Kind == ByteN || s.at.pos.Kind == Next) {
+	past := s.at.past
+	if s.at.known && (s.at.pos.Kind == ByteN || s.at.pos.Kind == Next) {
+		past = n.Off - s.at.target
+	}
+	if past > 0 {
 		n.Off -= past // another rule dropped the byte of the place: it is where it was all the same
 		n.Pos = max(n.Pos-past, inserted)
 	}

@@ -78,6 +78,24 @@ s> HTTP/1.1 200 OK\r\nTE: abcd\r\nTransfer-Encoding: chunked\r\n\r\n000001\r\na\
 	}
 }
 
+// TestRemovedField: a place in a field that a rule before has taken away is where
+// the field stood.
+func TestRemovedField(t *testing.T) {
+	for _, remover := range []faults.Rule{
+		{Name: "a", Fault: "content_length", Params: map[string]any{"mode": "remove"}},
+		{Name: "a", Fault: "field", Params: map[string]any{"name": "Content-Length", "mode": "remove"}},
+	} {
+		for _, at := range []string{"field_name:2", "field:2", "field:content-length"} {
+			cut := faults.Rule{Name: "b", Fault: "cut", Params: map[string]any{"at": at}}
+			play(t, []faults.Rule{remover, cut}, `
+s> HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 1\r\nC: d\r\n\r\ne
+>c HTTP/1.1 200 OK\r\nA: b\r\n
+>c FIN
+>s CLOSE`)
+		}
+	}
+}
+
 // TestBodyIsNotHeld: a rule that needs the whole head needs no more than that. What
 // has come of the body goes on with it.
 func TestBodyIsNotHeld(t *testing.T) {

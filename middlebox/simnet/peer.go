@@ -80,14 +80,6 @@ func (s *Server) Close() {
 	s.n.shutListener(s.l)
 }
 
-// SetBuffers sets how many bytes the peer's kernel takes from the peer and for
-// it, in place of what was drawn.
-func (p *Peer) SetBuffers(send, receive int) {
-	p.n.mu.Lock()
-	defer p.n.mu.Unlock()
-	p.e.room.out, p.e.room.in = send, receive
-}
-
 // Addr is the peer's own address.
 func (p *Peer) Addr() netip.AddrPort { return p.e.addr }
 
