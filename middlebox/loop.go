@@ -57,7 +57,8 @@ type loop struct {
 	events    []sys.Event
 	buf       []byte // the one read buffer; what is read is written from it at once
 	scratch   faults.Scratch
-	record    []byte // what was last packed for the journal
+	record    []byte   // what was last packed for the journal
+	pieces    [][]byte // what was last written apart
 	spare     []*backlog
 	sessions  []*session
 	listeners []*listener // the first loop's
@@ -246,7 +247,7 @@ func (l *loop) block() *backlog {
 
 func (l *loop) giveBack(b *backlog) {
 	if len(l.spare) < 64 && cap(b.bytes) <= 4*l.tune.Buffer {
-		*b = backlog{bytes: b.bytes[:0]}
+		*b = backlog{bytes: b.bytes[:0], lone: b.lone[:0]}
 		l.spare = append(l.spare, b)
 	}
 }
