@@ -22,16 +22,17 @@ import (
 
 // DialOptions of a Client. The zero value is an anonymous client without a token.
 type DialOptions struct {
-	Token string
+	Token string // empty: none, which a box without one wants
 	Name  string // said in hello: events name it as who changed something
 }
 
 // NoBoxError says that nothing answers at an address.
 type NoBoxError struct {
 	URL string
-	Err error
+	Err error // why: what the system said
 }
 
+// Error says what to do about it, too.
 func (e *NoBoxError) Error() string {
 	why := e.Err.Error()
 	var number syscall.Errno
@@ -41,6 +42,7 @@ func (e *NoBoxError) Error() string {
 	return fmt.Sprintf("no crimp at %s (%s): start \"crimp serve\" or set CRIMP_API", e.URL, why)
 }
 
+// Unwrap is the system's reason.
 func (e *NoBoxError) Unwrap() error { return e.Err }
 
 // ErrClosed is what calls get on a client that is closed, or whose connection

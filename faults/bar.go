@@ -17,13 +17,6 @@ type bar struct {
 	open bool
 }
 
-// opBar is an outbox entry that holds up those behind it; opMark stands where the
-// first message behind a bar ends.
-const (
-	opBar  Op = 102
-	opMark Op = 103
-)
-
 // Shelve keeps whole messages from here on, until Unshelve, until nothing more is
 // asked that could join them, or until the bound of what may be held. A session
 // has one shelf.

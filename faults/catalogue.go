@@ -13,14 +13,14 @@ type Fault struct {
 	Group    string         `json:"group"`
 	Summary  string         `json:"summary"`
 	Client   string         `json:"client"`
-	Is       string         `json:"is,omitempty"` // of a preset: "cut at body:50%, fin"
-	Params   map[string]any `json:"params"`       // JSON Schema of the parameters object
-	Defaults map[string]any `json:"defaults"`     // with what a preset fills in
-	Match    *Match         `json:"match,omitempty"`
-	Gate     *Gate          `json:"gate,omitempty"`
+	Is       string         `json:"is,omitempty"`    // of a preset: "cut at body:50%, fin"
+	Params   map[string]any `json:"params"`          // JSON Schema of the parameters object
+	Defaults map[string]any `json:"defaults"`        // with what a preset fills in
+	Match    *Match         `json:"match,omitempty"` // that a preset lays under the rule's own
+	Gate     *Gate          `json:"gate,omitempty"`  // the same
 	Examples []FaultExample `json:"examples"`
-	Headline bool           `json:"headline,omitempty"`
-	HTTP     bool           `json:"http,omitempty"` // needs an http route whatever its position
+	Headline bool           `json:"headline,omitempty"` // one of the five the page shows first
+	HTTP     bool           `json:"http,omitempty"`     // needs an http route whatever its position
 
 	List []Param `json:"-"` // the parameters in their order, defaults as in Defaults
 }

@@ -30,9 +30,9 @@ type Census interface {
 type Door uint8
 
 const (
-	DoorOpen   Door = iota
-	DoorClosed      // nobody listens: the kernel answers a SYN with RST
-	DoorDrop        // SYNs of those that match are lost
+	DoorOpen   Door = iota // it accepts
+	DoorClosed             // nobody listens: the kernel answers a SYN with RST
+	DoorDrop               // SYNs of those that match are lost
 )
 
 // Arrival is a session asking to be let in.
@@ -44,11 +44,14 @@ type Arrival struct {
 	acts  bool
 }
 
-// Now is the time of this Step; Opened when the client was accepted.
-func (a *Arrival) Now() time.Time    { return a.e.now }
+// Now is the time of this Step.
+func (a *Arrival) Now() time.Time { return a.e.now }
+
+// Opened is when the client was accepted.
 func (a *Arrival) Opened() time.Time { return a.e.opened }
 
-// Before is how many sessions were there before this one and still are.
+// Before is how many sessions were there before this one and still are, all of them
+// or those of the same client address.
 func (a *Arrival) Before(sameClient bool) int {
 	if a.e.o.Census == nil {
 		return 0

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"math"
 	"net/netip"
 	"time"
 
@@ -13,151 +12,34 @@ type Protocol uint8
 
 const (
 	Auto Protocol = iota // http if the client's first bytes are an HTTP/1 request line, else tcp
-	HTTP
-	TCP
+	HTTP                 // HTTP/1, whatever comes
+	TCP                  // bytes that nobody looks into
 )
 
 // Side is one leg of a session, or both.
 type Side uint8
 
 const (
-	Client Side = iota
-	Server
-	BothSides
+	Client    Side = iota // the one that connected to the box
+	Server                // the one the box connected to
+	BothSides             // each of them
 )
-
-// InputKind is what happened.
-type InputKind uint8
-
-const (
-	InOpen       InputKind = iota // the client's connection was accepted
-	InDialed                      // the upstream connection stands
-	InDialFailed                  // it does not: Err says why
-	InBytes                       // Data arrived, flowing in Dir
-	InSkipped                     // N bytes that Demand said need not be seen went by, flowing in Dir
-	InEOF                         // the sender of Dir sent FIN; everything before it was given
-	InReset                       // the sender of Dir sent RST; everything readable before it was given
-	InHangup                      // Dir is on Hold, and its sender's FIN waits unread in the kernel
-	InUnread                      // Dir is on Hold with Tell, and N bytes wait unread in the kernel
-	InSwap                        // Plan replaces the plan in force
-	InTick                        // Deadline has come
-	InCommand                     // an operator acts on this session: Act, Side
-)
-
-// Act is what session.act can do to a session.
-type Act uint8
-
-const (
-	ActRst Act = iota
-	ActClose
-	ActFin
-	ActStall
-	ActResume
-)
-
-// Input is one thing that happened to a session.
-type Input struct {
-	Kind InputKind
-	Dir  wire.Direction
-	Data []byte // valid during Step; actions may point into it
-	N    int64
-	Plan *Plan
-	Err  error
-	Act  Act
-	Side Side
-}
-
-// Op is what a session has to do. Ops on a leg are ordered: each waits for the
-// bytes sent before it, and a stronger one replaces a weaker one that waits
-// (Shut < Finish < Close < Desert < Reset).
-type Op uint8
-
-const (
-	OpDial   Op = iota // connect to Target (empty: the route's upstream)
-	OpPart             // the upstream connection is over, its server is owed nothing; the client's stays
-	OpSend             // write Data to the leg that Dir flows to
-	OpShut             // FIN to that leg; the other direction goes on
-	OpFinish           // FIN to that leg, its input is read away until its FIN, RST or the linger limit
-	OpClose            // as OpFinish, but closed as soon as the FIN is acknowledged: later input is answered with RST
-	OpDesert           // FIN to that leg once all before it is acknowledged, then closed with its input unread: RST
-	OpReset            // RST to that leg once all bytes before it are acknowledged (bounded)
-	OpAbort            // the leg is dead already (its peer reset it) or must go at once: RST without waiting
-	OpFilter           // lose segments of the peer of that leg: Filter
-	OpNote             // tell the journal: Note
-)
-
-// Action is one thing to do, in order. An action that ends a leg may carry a
-// Note, to be told when the ending is out, with what was acknowledged.
-type Action struct {
-	Op     Op
-	Dir    wire.Direction // the leg it flows to: Downstream is the client's
-	Data   []byte         // valid until the next Step
-	Target string
-	Note   *Note
-	Filter Filter
-	// Apart, if not 0: Data is to leave in a write and a TCP segment of its own,
-	// joined only to what has the same number.
-	Apart uint64
-}
-
-// DemandMode is what an engine wants of a direction's source.
-type DemandMode uint8
-
-const (
-	Read   DemandMode = iota // read up to N bytes (0: as many as you like) and Step them
-	Splice                   // up to N bytes may go by unseen; tell InSkipped
-	Hold                     // leave it unread: back-pressure
-)
-
-// Demand is what an engine wants of a direction's source.
-type Demand struct {
-	Mode DemandMode
-	N    int64
-	Tell bool // with Hold: tell InUnread when there is something
-}
-
-// NoteKind is what an engine has to tell.
-type NoteKind uint8
-
-const (
-	NoteFired            NoteKind = iota // a fault acted
-	NoteMissed                           // a matching message did not have the rule's position
-	NoteSpent                            // the rule fired for the last time its gate allows
-	NoteOpaque                           // a direction is relayed as opaque bytes from here on: Text says why
-	NoteHeld                             // a head was held to its limit and let go: Text says why
-	NoteExchangeStarted                  // Exchange: its request line is known
-	NoteExchangeFinished                 // Exchange: done, or as far as it will get
-	NoteProtocol                         // an auto session turned out to be Text: "http" or "tcp"
-)
-
-// Note is something for the journal. Its pointers are valid until the next Step.
-type Note struct {
-	Kind     NoteKind
-	Rule     *Compiled
-	Exchange *Exchange // nil outside any
-	Dir      wire.Direction
-	Off, Pos int64 // in the stream, in the message (-1: outside any)
-	Part     wire.Part
-	End      Ending // what goes out with it: NoEnding if only bytes change
-	Bytes    int64  // bytes of the direction said before it
-	Body     int64  // body bytes of the message said before it (-1: outside any)
-	Text     string
-}
 
 // Options is what an engine is told once.
 type Options struct {
-	Route    string
+	Route    string // its name: draws depend on it
 	Session  uint64 // number on the route, from 1
 	Client   netip.AddrPort
 	Protocol Protocol
 	Packets  bool // this process may filter packets
 	// Proxying makes an explicit HTTP proxy of the session; Protocol is then HTTP.
 	Proxying Proxying
-	Plan     *Plan
+	Plan     *Plan // in force until InSwap; not nil
 	// Held bounds the bytes held back in each direction; past it the source is
 	// not read. 0: 2 MiB.
 	Held int
-	// OnDialError is "rst", "fin" or "502".
+	// OnDialError is what the client gets when its server cannot be connected: "rst",
+	// "fin" or "502" (an answer where there is HTTP, and FIN).
 	OnDialError string
 	// Census counts the route's sessions; nil: this is the only one.
 	Census Census
@@ -188,26 +70,6 @@ type Engine struct {
 	kept     bool // the client means to keep the connection
 
 	*Scratch
-}
-
-// Scratch is memory that an engine needs only from one Step to the next. Engines
-// that are stepped by one goroutine may share it: then what a Step answers is
-// valid until the next Step of any of them. The zero value is ready.
-type Scratch struct {
-	actions  []Action
-	notes    []Note
-	gather   []byte // bytes from several places that leave together
-	gathered bool   // the last action's Data is in gather
-	known    Facts  // reused
-	heads    wire.Spare
-	past     []*Exchange // over with the last Step, whose notes point to them
-	spare    []*Exchange // to be used again
-	boxes    []*outbox   // to be used again
-	emptied  []*outbox   // of the last Step
-
-	// Delays counts for how long rules kept back what they delayed: from when it
-	// was read until it went out. It is all that outlives a Step.
-	Delays Histogram
 }
 
 // NewEngine makes the engine of a session whose client was just accepted. The
@@ -282,7 +144,7 @@ func (e *Engine) begin(now time.Time) {
 	if now.After(e.now) {
 		e.now = now
 	}
-	e.late()
+	e.belated()
 	clear(e.actions)
 	e.actions, e.notes = e.actions[:0], e.notes[:0]
 	if e.gather = e.gather[:0]; cap(e.gather) > 64<<10 {
@@ -296,8 +158,8 @@ func (e *Engine) begin(now time.Time) {
 	}
 }
 
-// late tells the stages that this Step should have been before, if it should.
-func (e *Engine) late() {
+// belated tells the stages that this Step should have been before, if it should.
+func (e *Engine) belated() {
 	by := e.now.Sub(e.opened) - e.due
 	if e.due == 0 || by <= 0 {
 		return
@@ -318,15 +180,7 @@ func (e *Engine) finish() []Action {
 		e.lanes[d].settleShelf()
 	}
 	e.release()
-	if p := e.proxy; p != nil && len(p.line) > 0 && p.newest() != "" {
-		if _, turned := e.pair.Opaque(wire.Upstream); turned { // by an answer that makes a tunnel
-			p.noLine(&e.lanes[wire.Upstream])
-		}
-	}
-	if p := e.proxy; p != nil && p.parting && p.severable(nil) {
-		p.part()
-	}
-	if e.proxy != nil && e.proxy.turn() {
+	if e.proxy != nil && e.proxy.settle() {
 		e.release()
 	}
 	for d := range e.lanes {
@@ -367,7 +221,7 @@ func (e *Engine) Deadline() time.Time {
 	}
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		if !l.waits() && !l.halted && l.gag == nil && !l.turnDue() && !l.barred() {
+		if !l.stopped() {
 			sooner(l.out.next())
 		}
 		sooner(l.hold.due())
@@ -386,59 +240,6 @@ func (e *Engine) Deadline() time.Time {
 
 // Behind says that the session has more to do at once, and is made to wait for it.
 func (e *Engine) Behind() { e.due = max(1, e.now.Sub(e.opened)) }
-
-// Demand is what to do with a direction's source now. Ask again after each Step.
-func (e *Engine) Demand(d wire.Direction) Demand {
-	l := &e.lanes[d]
-	switch {
-	case l.mute:
-		return Demand{Mode: Read}
-	case e.waitsAtDoor(), !e.dialed && !(e.proxy != nil && !e.proxy.dialing && d == wire.Upstream), l.halted, l.gag != nil, l.out.stalled(), l.out.holds() >= e.o.Held && !e.unled(d):
-		return Demand{Mode: Hold}
-	}
-	for _, s := range l.opposite().chain {
-		if s.deaf {
-			return Demand{Mode: Hold, Tell: s.curious()}
-		}
-	}
-	n, most := int64(math.MaxInt64), int64(math.MaxInt64)
-	for _, s := range l.chain {
-		ration, _ := s.ration(e.now)
-		if !s.w.line && isNever(s.w.cursor) || ration == 0 {
-			return Demand{Mode: Hold, Tell: s.curious()}
-		}
-		if t, ok := s.stage.(Taker); ok && !isNever(s.w.cursor) {
-			k := t.Take(max(0, s.w.cursor.Sub(e.now)))
-			if k <= 0 {
-				return Demand{Mode: Hold}
-			}
-			ration = min(ration, k)
-		}
-		n, most = min(n, s.blind(l.off, e.now)), min(most, ration)
-	}
-	if e.pair != nil {
-		n = min(n, e.pair.Remaining(d))
-	}
-	if n == 0 || !l.out.empty() || l.holds() || e.protocol == Auto {
-		if most == math.MaxInt64 {
-			most = 0
-		}
-		return Demand{Mode: Read, N: most}
-	}
-	return Demand{Mode: Splice, N: min(n, most)}
-}
-
-// unled says that what waits in a direction waits for a request that names a
-// server: that must be read, however much a rule has said before.
-func (e *Engine) unled(d wire.Direction) bool {
-	return e.proxy != nil && d == wire.Upstream && e.proxy.newest() == ""
-}
-
-// Room is how many bytes of a direction may be given to Step though Demand says
-// Hold: they are held, in order. It is for the last words of a peer that is gone.
-func (e *Engine) Room(d wire.Direction) int {
-	return max(0, e.o.Held-e.lanes[d].out.holds())
-}
 
 // HeldBytes is how many bytes wait in each direction.
 func (e *Engine) HeldBytes() (down, up int) {

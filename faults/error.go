@@ -24,6 +24,7 @@ type Error struct {
 	Message string `json:"message"`
 }
 
+// Error is the field, if there is one, and the sentence.
 func (e *Error) Error() string {
 	if e.Field == "" {
 		return e.Message

@@ -10,21 +10,19 @@ import (
 // Exchange is one HTTP/1 request and its answer on a session, as the engine
 // follows it. What a Note shows of it is valid until the next Step.
 type Exchange struct {
-	N    uint64    // ordinal on the session, from 1
-	Head wire.Head // the request's head, a copy: complete once its blank line was read
-	// Asked counts the request's body bytes read; Said what of the request was
-	// let out to the server: 0 nothing, 1 part, 2 the whole.
-	Asked int64
-	Said  Delivered
+	N     uint64    // ordinal on the session, from 1
+	Head  wire.Head // the request's head, a copy: complete once its blank line was read
+	Asked int64     // body bytes of the request that were read
+	Said  Delivered // what of the request was let out to the server
 
-	Status   int   // of the final response, 0: none yet
-	Declared int64 // its Content-Length, -1 without
-	Sent     int64 // body bytes of the final response let out to the client
-	End      Ending
-	Whole    bool   // the response went out to its last byte
-	Outcome  string // open, ok, cut, rst, stalled
-	Odd      Odd
-	Fired    []Firing
+	Status   int      // of the final response, 0: none yet
+	Declared int64    // its Content-Length, -1 without
+	Sent     int64    // body bytes of the final response let out to the client
+	End      Ending   // how it was ended before it was whole; else NoEnding
+	Whole    bool     // the response went out to its last byte
+	Outcome  string   // open, ok, cut, rst, stalled
+	Odd      Odd      // what its client did against the rules of persistence
+	Fired    []Firing // what rules did to it, in the order in which they did
 
 	Started, Finished time.Time
 
@@ -71,9 +69,9 @@ func (x *Exchange) forwarded() wire.Method {
 type Delivered uint8
 
 const (
-	None Delivered = iota
-	Some
-	All
+	None Delivered = iota // not a byte
+	Some                  // a part of it
+	All                   // its last byte, too
 )
 
 // String is none, part or whole.
@@ -83,10 +81,10 @@ func (d Delivered) String() string { return [...]string{"none", "part", "whole"}
 type Firing struct {
 	Rule     *Compiled
 	Dir      wire.Direction
-	Off, Pos int64
+	Off, Pos int64 // in the stream, in the message (-1: outside any)
 	Part     wire.Part
-	Body     int64 // body bytes of the message before it
-	End      Ending
+	Body     int64  // body bytes of the message before it (-1: outside any)
+	End      Ending // what went out with it: NoEnding if only bytes changed
 }
 
 // reset makes the exchange new, keeping its buffers.
@@ -179,21 +177,6 @@ func (e *Engine) speaksOf(x *Exchange) bool {
 	return false
 }
 
-// reuse makes the exchanges that were over with the last Step, whose notes still
-// pointed to them, free for new ones.
-func (s *Scratch) reuse() {
-	for _, x := range s.past {
-		if len(s.spare) < mostSpare && cap(x.Head.Raw) <= 16<<10 {
-			s.spare = append(s.spare, x)
-		}
-	}
-	clear(s.past)
-	s.past = s.past[:0]
-}
-
-// mostSpare bounds the exchanges kept for new ones: no more are usually under way.
-const mostSpare = 16
-
 func (x *Exchange) method() []byte {
 	if x == nil {
 		return nil
@@ -206,4 +189,68 @@ func (x *Exchange) target() []byte {
 		return nil
 	}
 	return x.Head.Target()
+}
+
+// An exchange ends in one of three ways. Its answer went out to the last byte
+// (lane.whole). Its client has an ending before that: windUp. Or nobody is there any
+// more to be answered: lose.
+
+// windUp ends what was open towards a client that has its ending. What still waits
+// for the server ends with the server's leg: how much is delivered is not known before.
+func (e *Engine) windUp() {
+	down, up := &e.lanes[wire.Downstream], &e.lanes[wire.Upstream]
+	if !down.closed {
+		return
+	}
+	up.out.cutAtBar()
+	outcome, end := "cut", Fin
+	switch down.op {
+	case OpClose, OpDesert:
+		end = Close
+	case OpReset, OpAbort:
+		outcome, end = "rst", Rst
+	}
+	for _, x := range e.q.open {
+		switch {
+		case x.done || !up.closed && up.out.owes(x):
+		case x.Outcome == "stalled":
+			e.over(x, x.Outcome, end)
+		default:
+			e.over(x, outcome, end)
+		}
+	}
+}
+
+// lose ends all that is open: the client, or both sides, have reset.
+func (e *Engine) lose() {
+	for _, x := range e.q.open {
+		e.over(x, "rst", Rst)
+	}
+}
+
+// over ends an exchange and tells the journal.
+func (e *Engine) over(x *Exchange, outcome string, end Ending) {
+	up := &e.lanes[wire.Upstream]
+	if x.done || x.Head.StartStop == 0 && !up.mute && !up.closed { // its request line may still come
+		return
+	}
+	x.done, x.Outcome, x.End, x.Finished = true, outcome, end, e.now
+	if x.Head.StartStop == 0 { // it never came: nobody was told that the exchange started
+		return
+	}
+	e.tellNow(Note{Kind: NoteExchangeFinished, Exchange: x, Dir: wire.Downstream, Off: e.lanes[wire.Downstream].off})
+	if !e.busy() {
+		for d := range e.lanes {
+			for _, s := range e.lanes[d].chain {
+				if r, ok := s.stage.(Rester); ok && r.AtRest() {
+					s.alarm = e.now
+				}
+			}
+		}
+	}
+}
+
+// busy says that an exchange is open.
+func (e *Engine) busy() bool {
+	return slices.ContainsFunc(e.q.open, func(x *Exchange) bool { return !x.done })
 }

@@ -38,7 +38,7 @@ func (h *Histogram) Add(d time.Duration) {
 // Counts is a Histogram as it was read: how many durations each bucket has, and
 // what all of them add up to. Read while somebody adds, Sum may be one behind.
 type Counts struct {
-	Buckets [len(HistogramBounds) + 1]uint64
+	Buckets [len(HistogramBounds) + 1]uint64 // of HistogramBounds, each without those below; the last is for longer ones
 	Sum     time.Duration
 }
 

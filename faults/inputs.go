@@ -1,10 +1,47 @@
 package faults
 
-import (
-	"slices"
+import "crimp/faults/wire"
 
-	"crimp/faults/wire"
+// InputKind is what happened.
+type InputKind uint8
+
+const (
+	InOpen       InputKind = iota // the client's connection was accepted
+	InDialed                      // the upstream connection stands
+	InDialFailed                  // it does not: Err says why
+	InBytes                       // Data arrived, flowing in Dir
+	InSkipped                     // N bytes that Demand said need not be seen went by, flowing in Dir
+	InEOF                         // the sender of Dir sent FIN; everything before it was given
+	InReset                       // the sender of Dir sent RST; everything readable before it was given
+	InHangup                      // Dir is on Hold, and its sender's FIN waits unread in the kernel
+	InUnread                      // Dir is on Hold with Tell, and N bytes wait unread in the kernel
+	InSwap                        // Plan replaces the plan in force
+	InTick                        // Deadline has come
+	InCommand                     // an operator acts on this session: Act, Side
 )
+
+// Act is what session.act can do to a session.
+type Act uint8
+
+const (
+	ActRst    Act = iota // RST to that side behind what was let out; what waits is dropped
+	ActClose             // FIN in its place, and RST for what comes later
+	ActFin               // FIN in its place; the other direction goes on
+	ActStall             // nothing goes out to that side
+	ActResume            // it goes on, with what has waited
+)
+
+// Input is one thing that happened to a session.
+type Input struct {
+	Kind InputKind
+	Dir  wire.Direction
+	Data []byte // valid during Step; actions may point into it
+	N    int64  // bytes: of InSkipped and InUnread
+	Plan *Plan  // of InSwap
+	Err  error  // of InDialFailed
+	Act  Act    // of InCommand
+	Side Side   // of InCommand: the leg acted on
+}
 
 // What an engine does about each input, in the order of InputKind.
 
@@ -122,15 +159,8 @@ func (e *Engine) reset(d wire.Direction) {
 		l.mute = true
 	}
 	if d == wire.Upstream || e.Over() { // nobody is there to be answered
-		for _, x := range e.q.open {
-			e.over(x, "rst", Rst)
-		}
+		e.lose()
 	}
-}
-
-// busy says that an exchange is open.
-func (e *Engine) busy() bool {
-	return slices.ContainsFunc(e.q.open, func(x *Exchange) bool { return !x.done })
 }
 
 // eachStage calls f with every slot at work, as between bytes.
@@ -219,15 +249,6 @@ func (e *Engine) command(a Act, side Side) {
 			}
 		}
 	}
-}
-
-// cutOff drops what was not let out and ends the leg now.
-func (l *lane) cutOff(op Op) {
-	l.halted, l.gag = false, nil
-	l.unshelve(false)
-	l.out.drop(l.e.now)
-	l.releaseDue()
-	l.close(op, nil)
 }
 
 // wake serves what Deadline announced.

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"slices"
 	"time"
 
 	"crimp/faults/wire"
@@ -37,12 +36,6 @@ type lane struct {
 	halted bool // an operator stalled it
 	told   bool // that it is opaque
 	final  bool // the response in progress is a final one
-}
-
-// term is the end of a direction on its way through the chain.
-type term struct {
-	op   Op
-	note *Note
 }
 
 // segment takes what the tokenizer says of the bytes just read. A segment is a
@@ -191,103 +184,6 @@ func (l *lane) deliver(from *slot, s *wire.Segment, at time.Time, by *late) {
 	l.say(s, at, by)
 }
 
-// say sends a segment to the receiver: at once if nothing waits, else in its turn.
-func (l *lane) say(s *wire.Segment, at time.Time, by *late) {
-	var x *Exchange
-	body := 0
-	if s.Off >= 0 && s.Message > 0 {
-		if l.dir == wire.Upstream || l.final { // an interim response is not the exchange's answer
-			x = l.ex
-		}
-		if s.Part == wire.Body || s.Part == wire.ChunkData {
-			body = len(s.Data)
-		}
-		if l.dir == wire.Upstream && s.Part == wire.StartLine && s.Last {
-			l.ex.asked = true
-			l.e.pair.Expect(l.ex.forwarded())
-		}
-	}
-	if l.e.proxy == nil && l.passes(at) { // as nearly everything does
-		if l.said += int64(len(s.Data)); len(s.Data) > 0 {
-			l.e.send(l.dir, s.Data, s.Apart)
-			l.account(x, body, len(s.Data))
-		}
-		if s.End && x != nil {
-			l.whole(x)
-		}
-		return
-	}
-	l.sayLater(entry{at: at, by: by, op: OpSend, lone: s.Apart, ex: x, body: body}, s)
-}
-
-// sayLater is say where there is something to wait for, or a proxy has its say.
-func (l *lane) sayLater(e entry, s *wire.Segment) {
-	data := s.Data
-	if p := l.e.proxy; p != nil && l.dir == wire.Upstream {
-		p.say(l, e)
-		if s.Part == wire.StartLine && s.Off >= 0 && !p.next {
-			before, between, behind := originForm(*s)
-			l.sayBytes(e, before, s.Off)
-			l.sayBytes(e, []byte(between), inserted)
-			data = behind
-		}
-	}
-	l.sayBytes(e, data, s.Off)
-	if s.End && e.ex != nil {
-		e.op, e.body = opWhole, 0
-		l.queue(e)
-	}
-}
-
-// sayBytes sends bytes from an offset of the stream, or inserted ones.
-func (l *lane) sayBytes(e entry, b []byte, off int64) {
-	l.said += int64(len(b))
-	switch {
-	case len(b) == 0:
-	case l.passes(e.at):
-		l.e.send(l.dir, b, e.lone)
-		l.account(e.ex, e.body, len(b))
-	case off < 0:
-		e.ext = b
-		l.put(e, nil)
-	default:
-		if e.by != nil {
-			e.since = l.e.now.Sub(l.e.opened) + 1
-		}
-		l.put(e, b)
-	}
-}
-
-// passes says that what may go at a time need not be queued. Under an operator's
-// stall everything is.
-func (l *lane) passes(at time.Time) bool {
-	return l.out.empty() && !l.halted && l.gag == nil && !at.After(l.e.now) && !l.waits()
-}
-
-// waits says that the receiver's leg does not stand yet, and may some time.
-func (l *lane) waits() bool {
-	return l.dir == wire.Upstream && !l.e.dialed && !l.closed && !(l.mute && l.e.proxy != nil && l.e.proxy.idle())
-}
-
-// queue performs an entry without bytes now, or in its turn.
-func (l *lane) queue(e entry) {
-	if l.passes(e.at) {
-		l.perform(e, nil)
-		return
-	}
-	l.put(e, nil)
-}
-
-// note tells the journal something when the bytes said before it are out.
-func (l *lane) note(n Note, at time.Time, by *late) {
-	if e := (entry{at: at, by: by, op: OpNote}); !l.passes(e.at) {
-		e.note = &n
-		l.put(e, nil)
-		return
-	}
-	l.e.tellNow(n)
-}
-
 // free lets go, in order, what a rule held back here, and moves its cursors back
 // to now.
 func (l *lane) free(b *bond) {
@@ -302,146 +198,7 @@ func (l *lane) free(b *bond) {
 	}
 }
 
-// terminate takes FIN, RST or an ending through the chain after from.
-func (l *lane) terminate(from *slot, t term, at time.Time, by *late) {
-	i := 0
-	if from != nil {
-		i = from.i + 1
-	}
-	for ; i < len(l.chain); i++ {
-		s := l.chain[i]
-		s.letGo()
-		s.w.at, s.w.by = at, by
-		at, by = s.w.when(), s.w.binding()
-		if ender, ok := s.stage.(Ender); ok && !s.w.ended {
-			s.w.passing = &t
-			ender.End(&s.w)
-			return
-		}
-	}
-	l.finish(t, at, by)
-}
-
-// finish ends the receiver's leg after all that was said.
-func (l *lane) finish(t term, at time.Time, by *late) {
-	l.unshelve(false)
-	for _, s := range l.chain {
-		s.untold()
-	}
-	l.queue(entry{at: at, by: by, op: t.op, note: t.note})
-}
-
-// end is Writer.End: this direction's receiver as how says, its sender as other
-// says. Both start at the same instant, each behind what was said to its leg.
-func (l *lane) end(w *Writer, how Ending, op Op, other Other, note *Note) {
-	opp := l.opposite()
-	l.ending = true
-	opp.release(true)
-	l.mute, opp.mute, l.ending = true, true, false
-	at, by := w.when(), w.binding()
-	t := term{op: op, note: note}
-	if note != nil {
-		for _, s := range l.chain[w.slot.i+1:] { // what others keep back goes out before the end
-			s.letGo()
-		}
-		note.Bytes = l.said
-		w.slot.record(note)
-	}
-	if how == StallEnd {
-		if note != nil { // told now: the ending is only carried out when the rule goes
-			l.note(*note, at, by)
-			t.note = nil
-		}
-		if l.ex != nil {
-			l.ex.Outcome = "stalled"
-		}
-		w.Until(Never)
-		l.terminate(w.slot, t, Never, w.slot.bond.late(w.at, w.by, false))
-	} else {
-		l.terminate(w.slot, t, at, by)
-	}
-	switch {
-	case other == OtherKeep:
-	case other == OtherDrain && l.ex != nil && l.e.pair != nil && l.e.pair.InMessage(l.dir):
-		l.drain = true
-	default:
-		opp.finish(term{op: other.op()}, at, by)
-	}
-}
-
-// op is how an ending is carried out on the receiver's leg.
-func (e Ending) op() Op {
-	switch e {
-	case Close:
-		return OpClose
-	case Rst:
-		return OpReset
-	}
-	return OpFinish
-}
-
-// op is how what the sender gets is carried out on its leg.
-func (o Other) op() Op {
-	switch o {
-	case OtherRst:
-		return OpReset
-	case OtherDrain:
-		return OpFinish
-	}
-	return OpClose
-}
-
 func (l *lane) opposite() *lane { return &l.e.lanes[l.dir.Other()] }
-
-// insert puts a slot into the chain at its rule's place.
-func (l *lane) insert(s *slot) {
-	i, _ := slices.BinarySearchFunc(l.chain, s.part.n, func(x *slot, n int) int { return x.part.n - n })
-	l.chain = slices.Insert(l.chain, i, s)
-	l.number()
-}
-
-// remove takes slots out of the chain.
-func (l *lane) remove(gone func(*slot) bool) {
-	if len(l.chain) > 0 {
-		l.chain = slices.DeleteFunc(l.chain, gone)
-		l.number()
-	}
-}
-
-func (l *lane) number() {
-	for i, s := range l.chain {
-		s.i = i
-	}
-}
-
-func (l *lane) dropMessageSlots() {
-	if s := l.shelf(); s != nil && s.slot.msg {
-		l.unshelve(false)
-	}
-	for _, s := range l.chain {
-		if s.msg {
-			s.untold()
-		}
-	}
-	l.remove(func(s *slot) bool { return s.msg })
-}
-
-// newSlot puts a part to work on this direction, for the message in progress if msg.
-func (l *lane) newSlot(p *part, msg bool) *slot {
-	s := &slot{part: p, lane: l, msg: msg, bond: l.e.bondOf(p.rule.state), at: locator{pos: p.prep.at}}
-	s.w.slot = s
-	if msg {
-		s.ex = l.ex
-	}
-	if p.prep.new != nil {
-		s.stage = p.prep.new()
-	}
-	l.insert(s)
-	return s
-}
-
-// saysClose says that a head's Connection field lists close (RFC 9112 section 9.6).
-func saysClose(h *wire.Head) bool { return lists(h, "Connection", "close") }
 
 // turnsOpaque is called where bytes begin that are no message's: empty lines
 // between messages, or the end of HTTP on this direction.
@@ -471,15 +228,5 @@ func (l *lane) turnsOpaque() {
 	l.e.becomes(TCP)
 	if l.e.protocol == HTTP {
 		l.e.tellNow(Note{Kind: NoteOpaque, Dir: l.dir, Off: l.off, Pos: inserted, Body: inserted, Text: reason})
-	}
-}
-
-// missed tells of the rules that matched the message and found no place in it.
-func (l *lane) missed() {
-	for _, s := range l.chain {
-		if s.msg && s.stage == nil && !s.at.done && !s.asked {
-			s.w.at, s.w.by = l.e.now, nil
-			s.miss("position")
-		}
 	}
 }

@@ -10,15 +10,19 @@ import (
 
 // latency is a delay line: every byte, and FIN, leaves `delay` after it came, in
 // order. It is not a sleep for each chunk, so throughput is kept as long as what
-// is on the way fits the session's bound for held bytes.
+// is on the way fits the session's bound for held bytes. With `jitter` each message
+// has a delay of its own and a long one has several; as nothing overtakes, what
+// comes behind a late one is as late.
 type latency struct {
 	Delay        Duration `json:"delay" help:"how long each byte is under way" min:"0s" max:"1h"`
 	Jitter       Duration `json:"jitter" help:"how much that varies: +- for uniform, the standard deviation for normal, one deviation up for lognormal, the mean of what is added for pareto" min:"0s" max:"1h"`
 	Distribution string   `json:"distribution" help:"how the delays are spread" enum:"uniform,normal,lognormal,pareto"`
 }
 
-// jitterBlock is how many bytes share a draw, so that the way a stream arrives
-// in chunks does not shift the draws.
+// jitterBlock is how many bytes share a draw at most. Those that come at one
+// moment do: a small message has a delay of its own, and a long one has as many
+// whether it is read in one piece or byte by byte. A draw is keyed by the offset of
+// its first byte, so how a stream is cut cannot shift those to come.
 const jitterBlock = 4096
 
 var _ = Declare(Kind[latency]{
@@ -29,7 +33,7 @@ var _ = Declare(Kind[latency]{
 	Defaults: latency{Delay: Duration(100 * time.Millisecond), Distribution: "uniform"},
 	Words:    []string{"delay", "lag", "fixedDelayMilliseconds"},
 	Keeps:    func(latency) bool { return true },
-	New:      func(p latency) Stage { return &latencyStage{p: p, block: -1} },
+	New:      func(p latency) Stage { return &latencyStage{p: p} },
 	Examples: []Example{
 		{Title: "both bytes and FIN come later", Params: `{"delay":"50ms"}`, Play: `
 s> hello
@@ -57,9 +61,11 @@ disarm
 
 type latencyStage struct {
 	p     latency
-	block int64 // whose delay is drawn
 	delay time.Duration
-	blind bool // the gate was asked, and nothing is to be delayed
+	drawn time.Time // when the bytes that share the draw came; zero: none was made
+	block int64     // and in which block they are
+	next  int64     // the offset behind them
+	blind bool      // the gate was asked, and nothing is to be delayed
 }
 
 func (l *latencyStage) Segment(s wire.Segment, w *Writer) {
@@ -68,23 +74,38 @@ func (l *latencyStage) Segment(s wire.Segment, w *Writer) {
 		w.Send(s)
 		return
 	}
-	for l.p.Jitter > 0 && s.Off >= 0 {
-		if block := s.Off / jitterBlock; block != l.block {
-			l.block, l.delay = block, l.p.draw(w.Rand(uint64(block)+1))
-		}
-		k := (l.block+1)*jitterBlock - s.Off
-		if k >= int64(len(s.Data)) {
-			break
-		}
+	for {
+		n := l.share(s, w)
 		w.Delay(l.delay)
-		w.Send(s.Slice(0, int(k)))
-		s = s.Slice(int(k), len(s.Data))
+		if n >= len(s.Data) {
+			w.Send(s)
+			return
+		}
+		w.Send(s.Slice(0, n))
+		s = s.Slice(n, len(s.Data))
 	}
+}
+
+// share sees to the delay of a segment's first bytes and says how many have it.
+func (l *latencyStage) share(s wire.Segment, w *Writer) int {
 	if l.p.Jitter == 0 {
 		l.delay = time.Duration(l.p.Delay)
+		return len(s.Data)
 	}
-	w.Delay(l.delay)
-	w.Send(s)
+	at := s.Off
+	if at < 0 { // made up: it goes with the peer's bytes beside it
+		at = l.next
+	}
+	block := at / jitterBlock
+	if !l.drawn.Equal(w.Now()) || block != l.block {
+		l.delay, l.drawn, l.block = l.p.draw(w.Rand(uint64(at)+1)), w.Now(), block
+	}
+	if s.Off < 0 {
+		return len(s.Data)
+	}
+	n := min(int64(len(s.Data)), (block+1)*jitterBlock-at)
+	l.next = at + n
+	return int(n)
 }
 
 // Blind: no delay is none, however the bytes go.

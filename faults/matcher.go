@@ -28,9 +28,9 @@ type Facts struct {
 type Answer uint8
 
 const (
-	Yes    Answer = iota
-	No            // and no further fact can change it
-	NotYet        // more facts may decide it
+	Yes    Answer = iota // whatever else becomes known
+	No                   // and no further fact can change it
+	NotYet               // more facts may decide it
 )
 
 // String is yes, no or not yet.

@@ -110,3 +110,6 @@ func (e *Engine) unkeep() {
 		e.keep(false)
 	}
 }
+
+// saysClose says that a head's Connection field lists close (RFC 9112 section 9.6).
+func saysClose(h *wire.Head) bool { return lists(h, "Connection", "close") }

@@ -7,7 +7,7 @@ import (
 
 // outbox is what one direction has said and not yet let out: bytes, notes and
 // the ending, in order, each with the time before which it may not go. While it
-// is empty and nothing waits, bytes pass by it (lane.emit); once it is not,
+// is empty and nothing waits, bytes pass by it (lane.say); once it is not,
 // everything of its direction goes through it, so nothing can overtake. A lane has
 // none, a nil one, until something waits, and none again once all is out.
 type outbox struct {
@@ -18,6 +18,14 @@ type outbox struct {
 	stuck   int // entries that are never due by themselves
 	held    int // bytes waiting, those of others' buffers included
 }
+
+// What may stand in an outbox beside the ops of actions.
+const (
+	opWhole Op = iota + 100 // the message of ex is out to its last byte
+	opTurn                  // what is behind it is for the server of the next turn (turn.go)
+	opBar                   // it holds up those behind it (bar.go)
+	opMark                  // the first message behind a bar ends here
+)
 
 // entry is one thing waiting. Bytes are the next n of buf, or ext.
 type entry struct {
@@ -151,33 +159,6 @@ func (o *outbox) compact() {
 		clear(o.entries[n:])
 		o.entries, o.head = o.entries[:n], 0
 	}
-}
-
-// outbox is an empty one.
-func (s *Scratch) outbox() *outbox {
-	n := len(s.boxes)
-	if n == 0 {
-		return &outbox{}
-	}
-	o := s.boxes[n-1]
-	s.boxes = s.boxes[:n-1]
-	return o
-}
-
-// dismiss takes an outbox from which all is out: not to be used before the next
-// Step, since actions point into it.
-func (s *Scratch) dismiss(o *outbox) { s.emptied = append(s.emptied, o) }
-
-// refill makes the outboxes that were dismissed in the last Step ready for others.
-func (s *Scratch) refill() {
-	for _, o := range s.emptied {
-		if len(s.boxes) < mostSpare && cap(o.buf) <= 64<<10 && cap(o.entries) <= 256 {
-			*o = outbox{entries: o.entries[:0], buf: o.buf[:0]}
-			s.boxes = append(s.boxes, o)
-		}
-	}
-	clear(s.emptied)
-	s.emptied = s.emptied[:0]
 }
 
 // free lets go what b made wait: to what else delays it, or out.

@@ -2,12 +2,9 @@ package faults
 
 import "crimp/faults/wire"
 
-// opWhole is an outbox entry that says: the message of ex is out to its last byte.
-const opWhole Op = 100
-
 // releaseDue lets out what is due.
 func (l *lane) releaseDue() {
-	for !l.out.empty() && !l.waits() && !l.halted && l.gag == nil && !l.turnDue() && !l.barred() {
+	for !l.out.empty() && !l.stopped() {
 		e, b, ok := l.out.pop(l.e.now)
 		if !ok {
 			return
@@ -15,6 +12,16 @@ func (l *lane) releaseDue() {
 		l.perform(e, b)
 	}
 }
+
+// stopped says that what comes next in the outbox does not go, whatever its time:
+// there is no server yet, or another one's turn has not come; an operator or a pulled
+// cable lets nothing out; or it stands behind a bar.
+func (l *lane) stopped() bool {
+	return l.waits() || l.silent() || l.turnDue() || l.barred()
+}
+
+// silent says that an operator, or a rule, lets nothing out.
+func (l *lane) silent() bool { return l.halted || l.gag != nil }
 
 // perform turns an entry that is due into actions.
 func (l *lane) perform(e entry, b []byte) {
@@ -57,95 +64,3 @@ func (l *lane) whole(x *Exchange) {
 	x.Whole = true
 	l.e.over(x, "ok", NoEnding)
 }
-
-// close hands an ending to the receiver's leg.
-func (l *lane) close(op Op, note *Note) {
-	if l.closed && op <= l.op {
-		if note != nil {
-			l.e.tellNow(*note)
-		}
-		return
-	}
-	l.closed, l.op = true, op
-	l.e.actions = append(l.e.actions, Action{Op: op, Dir: l.dir, Note: note})
-	if l.dir == wire.Downstream {
-		l.e.unkeep()
-	}
-	l.e.windUp()
-}
-
-// windUp ends what was open towards a client that has its ending. What still waits
-// for the server ends with the server's leg: how much is delivered is not known before.
-func (e *Engine) windUp() {
-	down, up := &e.lanes[wire.Downstream], &e.lanes[wire.Upstream]
-	if !down.closed {
-		return
-	}
-	up.out.cutAtBar()
-	outcome, end := "cut", Fin
-	switch down.op {
-	case OpClose, OpDesert:
-		end = Close
-	case OpReset, OpAbort:
-		outcome, end = "rst", Rst
-	}
-	for _, x := range e.q.open {
-		switch {
-		case x.done || !up.closed && up.out.owes(x):
-		case x.Outcome == "stalled":
-			e.over(x, x.Outcome, end)
-		default:
-			e.over(x, outcome, end)
-		}
-	}
-}
-
-// over ends an exchange and tells the journal.
-func (e *Engine) over(x *Exchange, outcome string, end Ending) {
-	up := &e.lanes[wire.Upstream]
-	if x.done || x.Head.StartStop == 0 && !up.mute && !up.closed { // its request line may still come
-		return
-	}
-	x.done, x.Outcome, x.End, x.Finished = true, outcome, end, e.now
-	if x.Head.StartStop == 0 { // it never came: nobody was told that the exchange started
-		return
-	}
-	e.tellNow(Note{Kind: NoteExchangeFinished, Exchange: x, Dir: wire.Downstream, Off: e.lanes[wire.Downstream].off})
-	if !e.busy() {
-		for d := range e.lanes {
-			for _, s := range e.lanes[d].chain {
-				if r, ok := s.stage.(Rester); ok && r.AtRest() {
-					s.alarm = e.now
-				}
-			}
-		}
-	}
-}
-
-// send adds bytes to the actions: joined to the last Send where they lie behind
-// it in memory, else gathered with it, so that what leaves together is one write.
-// What is to leave apart is joined to its like only.
-func (e *Engine) send(d wire.Direction, b []byte, apart uint64) {
-	n := len(e.actions)
-	if n == 0 || e.actions[n-1].Op != OpSend || e.actions[n-1].Dir != d || apart != e.actions[n-1].Apart {
-		e.actions = append(e.actions, Action{Op: OpSend, Dir: d, Data: b, Apart: apart})
-		e.gathered = false
-		return
-	}
-	last := &e.actions[n-1]
-	if m := len(last.Data); !e.gathered && cap(last.Data) >= m+len(b) && len(b) > 0 && &last.Data[:m+1][m] == &b[0] {
-		last.Data = last.Data[:m+len(b)]
-		return
-	}
-	if !e.gathered {
-		e.gather = append(e.gather, last.Data...)
-		e.gathered = true
-		last.Data = e.gather[len(e.gather)-len(last.Data):]
-	}
-	from := len(e.gather) - len(last.Data)
-	e.gather = append(e.gather, b...)
-	last.Data = e.gather[from:]
-}
-
-// tellNow adds a note to this Step's; they follow its other actions.
-func (e *Engine) tellNow(n Note) { e.notes = append(e.notes, n) }

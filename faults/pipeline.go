@@ -60,7 +60,7 @@ var _ = Declare(Kind[pipeline]{
 	Group:    Message,
 	HTTP:     true,
 	Both:     true,
-	Later:    true,
+	Asks:     true,
 	Defaults: pipeline{Mode: "reorder", End: Fin},
 	Words:    []string{"pipelining", "reorder", "out_of_order", "head_of_line"},
 	Check: func(p pipeline) *Error {

@@ -102,10 +102,10 @@ func (s *state) nearly(x *Exchange, m *matcher, f *Facts) {
 
 // Counters is what became of a rule since it was last armed or changed.
 type Counters struct {
-	Hits     int64
+	Hits     int64            // occurrences in which it acted
 	Misses   map[string]int64 // by match key or gate word; only what is not 0
-	Spent    bool
-	NearMiss string // the last exchange that failed on one match key alone, as [Matcher.Explain] has it: "GET /apis/x (path): path /apis/x is not /api/*"
+	Spent    bool             // its gate says no from here on
+	NearMiss string           // the last exchange that failed on one match key alone, as [Matcher.Explain] has it: "GET /apis/x (path): path /apis/x is not /api/*"
 }
 
 // Counters reads the rule's counters. Safe from any goroutine.

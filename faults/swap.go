@@ -29,16 +29,6 @@ func (e *Engine) install() {
 	e.tellWithout()
 }
 
-// has says that a part is at work on the lane.
-func (l *lane) has(p *part) bool {
-	return slices.ContainsFunc(l.chain, func(s *slot) bool { return s.part == p || s.part.same(p) })
-}
-
-// same says that two plans' parts are one and the same rule at work.
-func (p *part) same(q *part) bool {
-	return p.rule.state == q.rule.state && p.only == q.only && p.k == q.k
-}
-
 // installed says that a kind for both directions is at work already.
 func (e *Engine) installed(p *part) bool {
 	return p.prep.kind.both && e.lanes[wire.Upstream].has(p)
@@ -54,7 +44,7 @@ func (e *Engine) activate(l *lane, p *part) {
 	up := l.newSlot(p, false)
 	up.ex = l.ex
 	up.w.at = e.now
-	if !p.prep.placed && !p.prep.kind.later { // one that has a place asks there
+	if !p.prep.placed && !p.prep.kind.asks { // one that has a place asks there
 		note := up.note(wire.Segment{Dir: l.dir, Part: wire.StartLine, Off: l.off, Message: 1}, 0)
 		if !up.ask() {
 			l.remove(func(s *slot) bool { return s == up })

@@ -31,9 +31,6 @@ type turn struct {
 	refusal  string
 }
 
-// opTurn is an outbox entry: what is behind it is for the server of the next turn.
-const opTurn Op = 101
-
 // say is told of all that is about to be said to a server, and when.
 func (p *proxy) say(l *lane, e entry) {
 	if x := l.ex; x != nil && x.N != p.asked {
@@ -82,6 +79,20 @@ func (p *proxy) nextTurn() *turn {
 		}
 	}
 	return nil
+}
+
+// settle does, at the end of a Step, what has become due; it says whether the session
+// turned to another server.
+func (p *proxy) settle() (turned bool) {
+	if len(p.line) > 0 && p.newest() != "" {
+		if _, opaque := p.e.pair.Opaque(wire.Upstream); opaque { // by an answer that makes a tunnel
+			p.noLine(&p.e.lanes[wire.Upstream])
+		}
+	}
+	if p.parting && p.severable(nil) {
+		p.part()
+	}
+	return p.turn()
 }
 
 // turn makes the next turn if its time has come, and says whether it did.

@@ -178,16 +178,25 @@ func (w *Writer) end(how Ending, op Op, other Other) {
 // Deaf leaves the other direction's sender unread, or no more.
 func (w *Writer) Deaf(on bool) { w.slot.deaf = on }
 
-// Back is the writer of the other direction of a kind that sees both. Nothing is
-// to be ended with it while bytes pass: ask for Soon.
-func (w *Writer) Back() *Writer {
+// Opposite is the writer of the same stage in the other direction, ready to say
+// something now; nil unless the kind sees both, and is at work there.
+func (w *Writer) Opposite() *Writer {
 	for _, s := range w.slot.lane.opposite().chain {
-		if s.stage != nil && s.stage == w.slot.stage {
+		if s.stage != nil && s.stage == w.slot.stage && s.bond == w.slot.bond {
 			s.between()
 			return &s.w
 		}
 	}
-	return w // not before the second is made
+	return nil
+}
+
+// Back is Opposite, or w itself where there is none. Nothing is to be ended with it
+// while bytes pass: ask for Soon.
+func (w *Writer) Back() *Writer {
+	if back := w.Opposite(); back != nil {
+		return back
+	}
+	return w
 }
 
 // Mine says that what is being seen belongs to the exchange that the rule was
@@ -270,18 +279,6 @@ func (w *Writer) HalfClose(side Side) {
 	l.release(true)
 	l.mute, l.shut = true, true
 	l.finish(t, at, by)
-}
-
-// Opposite is the writer of the same stage in the other direction, ready to say
-// something now; nil unless the kind sees both.
-func (w *Writer) Opposite() *Writer {
-	for _, s := range w.slot.lane.opposite().chain {
-		if s.stage == w.slot.stage && s.bond == w.slot.bond {
-			s.between()
-			return &s.w
-		}
-	}
-	return nil
 }
 
 // Told says whether the client was told, by other fields than the server's, that

@@ -12,22 +12,22 @@ import (
 
 // Route is a listening address and the upstream it relays to.
 type Route struct {
-	Name        string        `json:"name"`
-	Listen      string        `json:"listen"`
+	Name        string        `json:"name"`                    // letters, digits, '-', '_', '.', at most 64
+	Listen      string        `json:"listen"`                  // ADDRESS:PORT; port 0: any
 	Upstream    string        `json:"upstream,omitempty"`      // HOST:PORT; mode proxy: the next proxy, or empty
 	Protocol    string        `json:"protocol,omitempty"`      // auto (default), http, tcp
 	Mode        string        `json:"mode,omitempty"`          // forward (default), proxy
 	OnDialError string        `json:"on_dial_error,omitempty"` // rst (default), fin, 502 (default of mode proxy)
-	Rules       []faults.Rule `json:"rules,omitempty"`
+	Rules       []faults.Rule `json:"rules,omitempty"`         // in the order in which they act
 }
 
 // Limits bounds what the box may use. Zero means the default named.
 type Limits struct {
 	Sessions            int             `json:"sessions" min:"1" max:"10000000"`    // 20000
-	Excess              string          `json:"excess"`                             // what a connection beyond them gets
-	HeldBytes           faults.Size     `json:"held_bytes" min:"64KiB"`             // 1GiB
+	Excess              string          `json:"excess"`                             // rst: what a connection beyond them gets, or fin
+	HeldBytes           faults.Size     `json:"held_bytes" min:"64KiB"`             // 1GiB, over all sessions
 	HeldBytesPerSession faults.Size     `json:"held_bytes_per_session" min:"64KiB"` // 4MiB
-	Linger              faults.Duration `json:"linger" min:"1ms"`                   // 30s
+	Linger              faults.Duration `json:"linger" min:"1ms"`                   // 30s: how long a connection that ends waits for its peer
 	Events              int             `json:"events" min:"1" max:"100000000"`     // 100000 in the ring
 	Exchanges           int             `json:"exchanges" min:"1" max:"100000000"`  // 10000 in the ring
 }
@@ -46,27 +46,27 @@ type RouteState struct {
 	Protocol      string      `json:"protocol"`
 	Mode          string      `json:"mode"`
 	OnDialError   string      `json:"on_dial_error"`
-	Rev           int64       `json:"rev"`
+	Rev           int64       `json:"rev"` // another one with each change of it
 	Rules         []RuleState `json:"rules"`
 	Sessions      int64       `json:"sessions"`       // live
 	SessionsTotal int64       `json:"sessions_total"` // since start
 	Failed        int64       `json:"failed"`         // dials
-	Exchanges     int64       `json:"exchanges"`
-	Bytes         Flow        `json:"bytes"`
+	Exchanges     int64       `json:"exchanges"`      // since start
+	Bytes         Flow        `json:"bytes"`          // that went out, since start
 }
 
 // RuleState is a rule as it stands.
 type RuleState struct {
 	faults.Rule
 	Route   string           `json:"route"`
-	Summary string           `json:"summary"` // "cut at body:50%, fin"
-	Rev     int64            `json:"rev"`
-	Hits    int64            `json:"hits"`
-	Misses  map[string]int64 `json:"misses,omitempty"` // by match key or gate word ("skip", "probability", ...), "position"
-	Spent   bool             `json:"spent"`
-	Lease   string           `json:"lease,omitempty"`   // the control client it is tied to
-	Expires *time.Time       `json:"expires,omitempty"` // when its ttl runs out
-	Why     string           `json:"why,omitempty"`
+	Summary string           `json:"summary"`            // "cut at body:50%, fin"
+	Rev     int64            `json:"rev"`                // another one with each change of it
+	Hits    int64            `json:"hits"`               // since it was last armed or changed
+	Misses  map[string]int64 `json:"misses,omitempty"`   // by match key or gate word ("skip", "probability", ...), "position"
+	Spent   bool             `json:"spent"`              // its gate says no from here on
+	Lease   string           `json:"lease,omitempty"`    // the control client it is tied to
+	Expires *time.Time       `json:"expires,omitempty"`  // when its ttl runs out
+	Why     string           `json:"why,omitempty"`      // of the last change
 	ArmedAt int64            `json:"armed_at,omitempty"` // seq of the last arming
 	Arming  int64            `json:"-"`                  // the same, but that a release after a panic goes on with the arming before it
 	// NearMiss is the last exchange that all but matched, and by what it missed:
@@ -83,8 +83,8 @@ type SessionItem struct {
 	Protocol  string           `json:"protocol"` // auto (not yet known), http, tcp
 	Opened    time.Time        `json:"opened"`
 	Closed    *time.Time       `json:"closed,omitempty"`
-	Bytes     Flow             `json:"bytes"`
-	Held      Flow             `json:"held"`
+	Bytes     Flow             `json:"bytes"` // that went out
+	Held      Flow             `json:"held"`  // bytes that rules or a slow receiver keep back
 	Exchanges int64            `json:"exchanges"`
 	Outcome   string           `json:"outcome"`         // open, ok, cut, rst, stalled
 	Ended     *Ended           `json:"ended,omitempty"` // how each side ended
@@ -92,7 +92,7 @@ type SessionItem struct {
 	Rules     []string         `json:"rules,omitempty"` // rules that fired on it
 	Odd       []string         `json:"odd,omitempty"`   // what its client did against the rules of persistence (faults.Odd)
 	Peer      netip.AddrPort   `json:"-"`
-	Idle      *faults.Duration `json:"idle,omitempty"`
+	Idle      *faults.Duration `json:"idle,omitempty"` // since a byte was last read
 }
 
 // Ended is how each side of a session ended: fin, rst, close, linger (its time ran out), refused.
@@ -109,7 +109,7 @@ type ExchangeItem struct {
 	Client   string     `json:"client"`
 	Request  Request    `json:"request"`
 	Response Response   `json:"response"`
-	Rules    []Fired    `json:"rules,omitempty"`
+	Rules    []Fired    `json:"rules,omitempty"` // what fired, in order
 	Started  time.Time  `json:"started"`
 	Finished *time.Time `json:"finished,omitempty"`
 	Outcome  string     `json:"outcome"`       // open, ok, cut, rst, stalled
@@ -141,8 +141,8 @@ type Fired struct {
 	Offset    int64  `json:"offset"`         // in the stream
 	Message   int64  `json:"message_offset"` // in the message
 	Part      string `json:"part"`
-	At        string `json:"at"` // "body:512", for people
-	End       string `json:"end,omitempty"`
+	At        string `json:"at"`            // "body:512", for people
+	End       string `json:"end,omitempty"` // fin, rst, close, stall; empty if only bytes changed
 }
 
 // Event is a thing that happened, with one sequence number over the whole box.
@@ -159,7 +159,7 @@ type Event struct {
 	heard *heard // what a filter's match can ask about; nil: of no session
 }
 
-// Data of fault.fired.
+// FiredData is what fault.fired tells; offsets and counts are bytes of the direction.
 type FiredData struct {
 	Fault     string `json:"fault"`
 	Direction string `json:"direction"`
@@ -223,7 +223,7 @@ type Filter struct {
 // List answers every list call.
 type List[T any] struct {
 	Items    []T   `json:"items"`
-	Total    int   `json:"total"`
+	Total    int   `json:"total"`    // before limit
 	Complete bool  `json:"complete"` // false: the ring no longer reaches back to since
-	Seq      int64 `json:"seq"`
+	Seq      int64 `json:"seq"`      // of the newest event it knows of
 }

@@ -4,10 +4,27 @@
 // without a lock in any session and without waiting for any peer.
 //
 // Reading order: api.go (what people and programs see), box.go (the face that
-// control sees), loop.go (theory of operation), session.go and leg.go (a
-// session drives an engine; each side has a leg), pipe.go, linger.go, dial.go, listener.go;
-// then how things change: change.go, rules.go, configure.go, panic.go; and what
-// is told: notes.go, journal.go, record.go, ring.go, filter.go, lists.go.
+// control sees), loop.go (theory of operation); a session drives an engine:
+// session.go, relay.go (what it reads), settle.go (what it carries out behind that,
+// and its own end), dial.go; each side has a leg: leg.go, backlog.go (what the peer
+// has not taken), pipe.go (what nobody need see), ending.go, linger.go; how sessions
+// come, and how many may: listener.go, crowd.go; then how things change: change.go,
+// rules.go, configure.go, own.go, panic.go, close.go; and what is told: notes.go,
+// journal.go, record.go, ring.go, filter.go, lists.go, and in figures, stats.go.
+//
+// # Its bounds
+//
+// Limits says how many sessions there may be and how many bytes they may keep back;
+// with fewer file descriptors than two a session there is room for fewer. Who comes
+// beyond that is turned away, as limits.excess says, and counted. Where the box
+// keeps back as much as it may, sessions that hold bytes are left unread.
+//
+// # What can go wrong in a session
+//
+// A panic in a session's step ends that session alone, by RST to both sides, with the
+// stack in the log (session.guard); a simulated world fails on it. A dial that fails
+// and one that nobody wants any more end in dial.go and session.settle; a peer that
+// does not take its ending, by the bounds in ending.go and linger.go.
 package middlebox
 
 import (

@@ -203,5 +203,17 @@ func (s *session) dialFailed(d *dialing) {
 	s.step(faults.Input{Kind: faults.InDialFailed, Err: d.err})
 }
 
+// unwanted says that nobody wants the server any more that is, or would be, dialled:
+// the client has reset, or is gone and nothing is to be said to the server. A rule that
+// ends both sides says something, if a dial has begun, or a connect rule lets it wait: a
+// proxy's may never.
+func (s *session) unwanted() bool {
+	client, server := &s.leg[wire.Downstream], &s.leg[wire.Upstream]
+	if !client.gone || s.dialled {
+		return false
+	}
+	return client.broken || s.dial == nil && !s.eng.AtDoor() || server.ending == nil && !s.eng.Owes(wire.Upstream)
+}
+
 // dropDial gives up a dial that nobody wants any more.
 func (s *session) dropDial() { s.dial = nil }

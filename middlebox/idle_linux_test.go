@@ -2,6 +2,7 @@ package middlebox
 
 import (
 	"io"
+	"net"
 	"testing"
 	"time"
 
@@ -32,15 +33,41 @@ func TestIdleRace(t *testing.T) {
 	}
 }
 
-// TestIdleClose: a quiet connection is closed, one that is not is not.
+// TestIdleClose: a quiet connection is closed, and not before; one that is not quiet
+// is not. Where this machine made a pause of its own, another connection is asked.
 func TestIdleClose(t *testing.T) {
+	const after = 150 * time.Millisecond
 	b := start(t, Config{}, Route{Protocol: "http", Upstream: origin(t, answer), Rules: []faults.Rule{
-		rule("idle_close", map[string]any{"after": "150ms", "end": "rst"})}})
-	c := dial(t, b, "web")
-	for range 5 {
-		say(t, c, request)
-		expect(t, c, response)
-		time.Sleep(50 * time.Millisecond)
+		rule("idle_close", map[string]any{"after": after.String(), "end": "rst"})}})
+	for range 50 {
+		c := dial(t, b, "web")
+		asked, err := keepBusy(c, 2*after)
+		if err == nil {
+			wantEnd(t, c, "", "rst")
+			if quiet := time.Since(asked); quiet < after {
+				t.Errorf("closed when it was quiet for less than %v", quiet)
+			}
+			return
+		}
+		if pause := time.Since(asked); pause < after {
+			t.Fatalf("closed in a pause of less than %v: %v", pause, err)
+		}
 	}
-	wantEnd(t, c, "", "rst")
+	t.Error("this machine is too busy to keep a connection busy")
+}
+
+// keepBusy asks again and again for a while, and says when it asked last with success.
+func keepBusy(c net.Conn, span time.Duration) (asked time.Time, err error) {
+	asked = time.Now() // a connection is quiet from the start
+	for end := asked.Add(span); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		next := time.Now()
+		if _, err = io.WriteString(c, request); err == nil {
+			_, err = io.ReadFull(c, make([]byte, len(response)))
+		}
+		if err != nil {
+			return asked, err
+		}
+		asked = next
+	}
+	return asked, nil
 }

@@ -13,19 +13,26 @@ import (
 // Its input is read away, because closing a socket with unread input sends a RST
 // that takes along what is still queued. It is closed at the peer's FIN or RST,
 // or, where the ending is that of a crashed process, as soon as our FIN is
-// acknowledged; at the latest after limits.linger or lingerBytes.
+// acknowledged, though that peer may still be talking; at the latest after
+// limits.linger or lingerBytes.
 type retiree struct {
 	task
 	sock  sys.Socket
 	flags sys.Ready
 	until time.Time
 	read  int64
-	close bool // once the FIN is acknowledged
+	acked int64 // how much was read when the FIN was first seen to be acknowledged
+	close bool  // once the FIN is acknowledged
 	poll  time.Duration
 }
 
 // lingerBytes is how much of a peer's input is read away after our FIN.
 const lingerBytes = 16 << 20
+
+// partingBytes is how much is read of a peer that goes on talking after our FIN is
+// acknowledged, before its socket is closed in the middle of that: what had come
+// by then. A crashed process would not have heard the rest either.
+const partingBytes = 256 << 10
 
 // linger takes over a socket on which FIN was said.
 func (l *loop) linger(sock sys.Socket, flags sys.Ready, close, eof bool) {
@@ -61,7 +68,7 @@ func (r *retiree) run(l *loop) {
 			return
 		case out == sys.Again:
 			r.flags &^= sys.In
-		case r.read > lingerBytes:
+		case r.read > lingerBytes || r.close && r.parted(l):
 			r.done(l)
 			return
 		case l.spent >= l.tune.TurnBytes:
@@ -81,6 +88,14 @@ func (r *retiree) run(l *loop) {
 		r.poll = min(2*r.poll, 50*pollMost)
 	}
 	l.alarms.set(&r.task, at)
+}
+
+// parted says that what had come before our FIN was acknowledged is read away.
+func (r *retiree) parted(l *loop) bool {
+	if r.acked == 0 && l.k.Unacked(r.sock) == 0 {
+		r.acked = r.read
+	}
+	return r.acked > 0 && r.read-r.acked >= partingBytes
 }
 
 func (r *retiree) done(l *loop) {

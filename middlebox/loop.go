@@ -235,23 +235,6 @@ func (l *loop) owner(s sys.Socket) owner {
 	return l.owners[s]
 }
 
-// block lends memory for bytes that have to wait; giveBack takes it again.
-func (l *loop) block() *backlog {
-	if n := len(l.spare); n > 0 {
-		b := l.spare[n-1]
-		l.spare = l.spare[:n-1]
-		return b
-	}
-	return &backlog{bytes: make([]byte, 0, l.tune.Buffer)}
-}
-
-func (l *loop) giveBack(b *backlog) {
-	if len(l.spare) < 64 && cap(b.bytes) <= 4*l.tune.Buffer {
-		*b = backlog{bytes: b.bytes[:0], lone: b.lone[:0]}
-		l.spare = append(l.spare, b)
-	}
-}
-
 // starvedLook is how often sessions that are unread because the box holds too
 // much look whether it still does.
 const starvedLook = 5 * time.Millisecond

@@ -20,6 +20,21 @@ import (
 
 func mayFilter(b *Box) bool { return slices.Contains(b.Info().Rights, "black_hole") }
 
+// filtered is a box and a client that hears its own words; nobody where this process
+// may not filter.
+func filtered(t *testing.T) (*Box, *net.TCPConn) {
+	t.Helper()
+	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: origin(t, echo)})
+	if !mayFilter(b) {
+		t.Log("this process may not filter")
+		return b, nil
+	}
+	c := dial(t, b, "web")
+	say(t, c, "one")
+	expect(t, c, "one")
+	return b, c
+}
+
 func TestPacketRight(t *testing.T) {
 	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: origin(t, echo)})
 	r := rule("black_hole", nil)
@@ -41,14 +56,10 @@ func TestPacketRight(t *testing.T) {
 // A pulled cable: what the client sends is not acknowledged, and what it is sent
 // does not come, until the cable is in again; then everything does.
 func TestBlackHole(t *testing.T) {
-	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: origin(t, echo)})
-	if !mayFilter(b) {
-		t.Log("this process may not filter")
+	b, c := filtered(t)
+	if c == nil {
 		return
 	}
-	c := dial(t, b, "web")
-	say(t, c, "one")
-	expect(t, c, "one")
 	set(t, b, rule("black_hole", map[string]any{"side": "client"}))
 	say(t, c, "two")
 	hearsNothing(t, c)
@@ -59,17 +70,30 @@ func TestBlackHole(t *testing.T) {
 	expect(t, c, "two") // by the client's own retransmission
 }
 
-// TestPulledCable: nothing of the client arrives, neither on its connection nor by a
-// new one, until the cable is in again.
-func TestPulledCable(t *testing.T) {
-	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: origin(t, echo)})
+// TestBlackHoleInMidAnswer: what the server had said beyond the place came in one
+// segment with what was before it, and waits for the cable all the same.
+func TestBlackHoleInMidAnswer(t *testing.T) {
+	b := start(t, Config{}, Route{Protocol: "http", Upstream: origin(t, answer)})
 	if !mayFilter(b) {
 		t.Log("this process may not filter")
 		return
 	}
+	set(t, b, rule("black_hole", map[string]any{"at": "body:-1"}))
 	c := dial(t, b, "web")
-	say(t, c, "one")
-	expect(t, c, "one")
+	say(t, c, request)
+	expect(t, c, response[:len(response)-1])
+	hearsNothing(t, c)
+	gone(t, b, "black_hole")
+	expect(t, c, response[len(response)-1:])
+}
+
+// TestPulledCable: nothing of the client arrives, neither on its connection nor by a
+// new one, until the cable is in again.
+func TestPulledCable(t *testing.T) {
+	b, c := filtered(t)
+	if c == nil {
+		return
+	}
 	set(t, b, rule("pulled-cable", nil))
 	say(t, c, "two")
 	hearsNothing(t, c)
@@ -84,14 +108,10 @@ func TestPulledCable(t *testing.T) {
 }
 
 func TestDropFin(t *testing.T) {
-	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: origin(t, echo)})
-	if !mayFilter(b) {
-		t.Log("this process may not filter")
+	b, c := filtered(t)
+	if c == nil {
 		return
 	}
-	c := dial(t, b, "web")
-	say(t, c, "one")
-	expect(t, c, "one")
 	set(t, b, rule("drop_fin", map[string]any{"side": "client"}))
 	c.CloseWrite()
 	hearsNothing(t, c)

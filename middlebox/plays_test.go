@@ -120,6 +120,9 @@ func playOver(t *testing.T, rule faults.Rule, lines []playLine) {
 		}
 		if i+1 < len(lines) && strings.HasSuffix(l.word, ">") && !strings.HasPrefix(lines[i+1].word, ">") && lines[i+1].word != l.word {
 			time.Sleep(30 * time.Millisecond) // nothing will say that the box has read it
+			for range 3 {                     // but it has had its turns since
+				b.everywhere(func(*loop) int64 { return 0 })()
+			}
 		}
 	}
 }

@@ -46,6 +46,9 @@ func (w *world) claims(s *simSession) {
 func (w *world) fromArming(s *simSession, d *drawnRule, dir, from int) bool {
 	t := s.in
 	if dir == 0 {
+		if s.dials > 1 { // downstream counts on from one server to the next, the tap is the last one's
+			return true
+		}
 		t = s.out
 	}
 	if t == nil {

@@ -36,6 +36,7 @@ func (w *world) assign(t *tap) {
 		for _, s := range w.sessions {
 			if s.client.p.Addr() == g.s.peer && t.closed.step == 0 {
 				s.out = t
+				s.dials++
 				w.dialled(s, t)
 				return
 			}

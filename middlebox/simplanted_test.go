@@ -17,7 +17,8 @@ import (
 // many worlds, or it has gone blind.
 type plant struct {
 	name   string
-	within int // worlds
+	within int    // worlds
+	says   string // what the failure tells; empty: whatever
 	kernel func(w *world, k *spy) sys.Kernel
 	after  func(w *world) // a turn
 	rule   func(faults.Rule) faults.Rule
@@ -39,6 +40,7 @@ var plants = []plant{
 	{name: "a full table is not tried again", within: 2000, kernel: func(w *world, k *spy) sys.Kernel { return &resigned{k} }},
 	{name: "a byte is lost on its way out of a pipe", within: 300, kernel: func(w *world, k *spy) sys.Kernel { return &leaky{k} }},
 	{name: "what is taken back out of a pipe is lost", within: 3000, kernel: func(w *world, k *spy) sys.Kernel { return &forgetful{k} }},
+	{name: "a session's step panics", within: 100, says: "planted", kernel: func(w *world, k *spy) sys.Kernel { return &bursting{spy: k} }},
 	{name: "the clock is fast", within: 2000, kernel: func(w *world, k *spy) sys.Kernel { return &fast{k} }},
 	{name: "what waits for one peer goes to another", within: 1000, after: mixUp},
 	{name: "what waits is forgotten when a rule goes", within: 2000, after: forgetHeld},
@@ -58,6 +60,9 @@ func TestSimulationFinds(t *testing.T) {
 			t.Parallel()
 			for seed := uint64(1); seed <= uint64(p.within); seed++ {
 				if _, err := simulate(seed, p, false); err != nil {
+					if !strings.Contains(err.Error(), p.says) {
+						t.Errorf("in world %d: expected %q in %v", seed, p.says, err)
+					}
 					t.Logf("found in world %d: %.200v", seed, err)
 					return
 				}
@@ -223,6 +228,19 @@ func (k *forgetful) Recall(p sys.Pipe, b []byte) int {
 	n := k.spy.Recall(p, b)
 	clear(b[:n])
 	return n
+}
+
+// bursting panics where a session reads for the third time.
+type bursting struct {
+	*spy
+	n int
+}
+
+func (k *bursting) Read(s sys.Socket, b []byte) (int, sys.Outcome) {
+	if k.n++; k.n == 3 {
+		panic("planted")
+	}
+	return k.spy.Read(s, b)
 }
 
 // fast has a clock that is 2 ms ahead now and then.

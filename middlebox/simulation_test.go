@@ -16,9 +16,10 @@ import (
 
 // The simulation: the real loop, sessions and engine in a network in memory, in
 // world after world, each drawn from one seed and checked at every step against
-// a plain model. Reading order: simworld_test.go (what happens), simpeers_test.go,
-// simtraffic_test.go, simplans_test.go and simoperate_test.go (who does what);
-// simspy_test.go (what is observed); simmodel_test.go, simjudge_test.go,
+// a plain model. Reading order: simworld_test.go, simbuild_test.go and
+// simfinish_test.go (what happens, from what, up to which end); simpeers_test.go,
+// simtraffic_test.go, simproxy_test.go, simplans_test.go and simoperate_test.go (who
+// does what); simspy_test.go (what is observed); simmodel_test.go, simjudge_test.go,
 // simclaims_test.go and simalign_test.go (what must hold); simplanted_test.go
 // (whether it would be noticed).
 //

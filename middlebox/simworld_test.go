@@ -5,10 +5,8 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"runtime/debug"
-	"strings"
 	"time"
 
-	"crimp/faults"
 	"crimp/middlebox/simnet"
 	"crimp/middlebox/sys"
 )
@@ -73,6 +71,7 @@ type simSession struct {
 	client, server *actor // no server: the box never got through to it
 	in, out        *tap   // the box's two sockets: the client's, the server's
 	turns          []turn // of a proxy's client that names its servers
+	dials          int    // connections to servers, one after the other
 	id             string
 	opened, closed int
 	failed         string
@@ -137,79 +136,6 @@ func simulate(seed uint64, p *plant, tracing bool) (w *world, err error) {
 	w.finish()
 	w.judge()
 	return w, nil
-}
-
-// build draws the world.
-func (w *world) build() {
-	opt := simnet.Options{Sockets: pick(w.r, 64, 64, 64, 4, 6, 8), RefuseOneIn: pick(w.r, -1, -1, -1, 3), HugeOneIn: pick(w.r, 4, 4, -1, 1)}
-	if oneIn(w.r, 4) {
-		opt.ConnectDelay = 3 * time.Millisecond
-	}
-	w.calm = pick(w.r, 1<<30, 1<<30, 8, 3)
-	w.net = simnet.New(w.seed, opt)
-	limits := Limits{HeldBytesPerSession: pick[faults.Size](w.r, 0, 0, 8, 200), HeldBytes: pick[faults.Size](w.r, 0, 0, 0, 100), Events: 4000, Exchanges: 1000}
-	if oneIn(w.r, 10) {
-		limits.Sessions = 2
-	}
-	var err error
-	w.box, err = New(Config{
-		Seed: w.seed | 1, Limits: limits, Loops: pick(w.r, 1, 1, 1, 2), Driven: true, Now: w.net.Now,
-		Tuning: Tuning{Buffer: pick(w.r, 1, 7, 50, 300, 5000), TurnBytes: pick(w.r, 20, 1000, 1<<20), Rounds: pick(w.r, 1, 2, 16)},
-		Kernel: func() (sys.Kernel, error) {
-			k := &spy{Kernel: w.net.Kernel(), w: w}
-			w.spies = append(w.spies, k)
-			if w.plant != nil && w.plant.kernel != nil {
-				return w.plant.kernel(w, k), nil
-			}
-			return k, nil
-		},
-	})
-	if err != nil {
-		w.failf("new box: %v", err)
-	}
-	w.watch = w.box.Watch(0)
-	w.configure()
-}
-
-var loopback4 = netip.MustParseAddr("127.0.0.1")
-
-// configure draws the routes and their first rules.
-func (w *world) configure() {
-	var routes []Route
-	proxies := oneIn(w.q, 4)
-	for i := range pick(w.r, 1, 1, 2, 3) {
-		x := &simRoute{http: !oneIn(w.r, 3), server: w.net.Serve(netip.AddrPortFrom(loopback4, 0))}
-		x.Route = Route{Name: fmt.Sprintf("r%d", i), Listen: fmt.Sprintf("127.0.0.1:%d", 100+i), Upstream: x.server.Addr().String(), OnDialError: pick(w.r, "rst", "fin")}
-		x.addr = netip.MustParseAddrPort(x.Listen)
-		x.Protocol = "tcp"
-		if x.http {
-			x.Protocol = pick(w.r, "http", "http", "auto")
-			x.OnDialError = pick(w.r, "rst", "fin", "502")
-		} else if oneIn(w.r, 3) {
-			x.Protocol = pick(w.r, "http", "auto")
-		}
-		if oneIn(w.r, 40) {
-			x.server.Close()
-		}
-		for range pick(w.r, 0, 0, 1, 2) {
-			d := w.draw(x)
-			x.conf = append(x.conf, d)
-			x.Rules = append(x.Rules, w.given(d))
-		}
-		if proxies && x.http {
-			w.beProxy(x)
-		}
-		w.routes, routes = append(w.routes, x), append(routes, x.Route)
-	}
-	if err := w.box.Configure(routes, "sim"); err != nil {
-		w.failf("configure: %v", err)
-	}
-	for _, x := range w.routes {
-		for _, d := range x.conf {
-			w.put(x, d)
-		}
-		w.tracef("route %s %s: %v", x.Name, x.Protocol, x.Rules)
-	}
 }
 
 // happen lets one thing happen.
@@ -344,110 +270,4 @@ func (w *world) advance(to time.Time) {
 			a.waited(d)
 		}
 	}
-}
-
-// finish disarms everything and lets all peers come to their end.
-func (w *world) finish() {
-	w.step++
-	w.onTime()
-	w.disarmAll()
-	w.finishing, w.since = true, w.net.Now()
-	for _, a := range w.actors {
-		a.deaf = false
-	}
-	for round := 0; !w.over(); round++ {
-		w.step++
-		moved := w.sweep()
-		took := w.net.Now().Sub(w.since)
-		switch {
-		case round > 30_000, took > 100*time.Second:
-			w.failf("not at an end after %d rounds and %v: %s", round, took, w.state())
-		case moved || !w.net.Quiet():
-		default:
-			if next, ok := w.net.Next(); ok && (took < 45*time.Second || !w.giveUp()) {
-				w.tracef("quiet until %v", next.Sub(w.net.Now()))
-				w.advance(next)
-			} else if !ok && !w.giveUp() {
-				w.failf("stuck: %s", w.state())
-			}
-		}
-	}
-}
-
-// giveUp has one of those leave whom a cut has kept waiting: nobody else ends that.
-func (w *world) giveUp() bool {
-	for _, s := range w.sessions {
-		e, d := w.ending(s)
-		// Or who waits for what a rule has lost: then the next server's turn does not come.
-		if (e == nil || d.other != faults.OtherKeep) && !(s.turns != nil && s.route.muddled()) && !s.route.leaves {
-			continue
-		}
-		for _, a := range []*actor{s.client, s.server} {
-			if a != nil && !a.gone && !a.fin && !a.weary {
-				a.weary = true
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// sweep gives everything and everybody a chance.
-func (w *world) sweep() (moved bool) {
-	for range 1 + w.r.IntN(20) {
-		moved = w.net.Step() || moved
-	}
-	before := w.calls()
-	w.turn()
-	w.accept()
-	for _, a := range w.actors {
-		moved = a.move() || moved
-	}
-	return moved || w.calls() != before
-}
-
-func (w *world) calls() (n int) {
-	for _, k := range w.spies {
-		n += k.calls
-	}
-	return n
-}
-
-// over says that every peer has gone and the box has nothing left.
-func (w *world) over() bool {
-	for _, a := range w.actors {
-		if !a.gone {
-			return false
-		}
-	}
-	for _, l := range w.box.loops {
-		if len(l.sessions)+l.retirees+len(l.queue)-l.head > 0 || l.hasMail() {
-			return false
-		}
-	}
-	return true
-}
-
-// state tells what is left, for a world that does not end.
-func (w *world) state() string {
-	var b strings.Builder
-	for _, a := range w.actors {
-		if !a.gone {
-			fmt.Fprintf(&b, "\n  %s: said %d of %d (may %d), FIN %v, heard %d, then %v, %d unread", a, a.sent, len(a.says.raw), a.may(), a.fin, len(a.p.Got()), a.p.End(), a.p.Buffered())
-		}
-	}
-	for _, l := range w.box.loops {
-		for _, s := range l.sessions {
-			down, up := s.eng.HeldBytes()
-			fmt.Fprintf(&b, "\n  session %s: held %d down %d up, pending %d and %d, demand %+v and %+v", s.id(), down, up,
-				s.leg[0].pending(), s.leg[1].pending(), s.eng.Demand(0), s.eng.Demand(1))
-			for d := range s.leg {
-				g := &s.leg[d]
-				fmt.Fprintf(&b, "\n    leg to %v: socket %d, flags %b, up %v, eof %v, broken %v, shut %v, gone %v, ending %+v",
-					g.to, g.sock, g.flags, g.up, g.eof, g.broken, g.shut, g.gone, g.ending)
-			}
-		}
-		fmt.Fprintf(&b, "\n  loop: %d retirees, %d queued", l.retirees, len(l.queue)-l.head)
-	}
-	return b.String()
 }

@@ -84,11 +84,15 @@ func leased(r middlebox.RuleState) string {
 	return "leased to " + r.Lease
 }
 
+// why is what was said with the last arming or disarming.
 func why(r middlebox.RuleState) string {
 	if r.Why == "" {
 		return ""
 	}
-	return "because " + r.Why
+	if r.Armed {
+		return "armed because " + r.Why
+	}
+	return "disarmed because " + r.Why
 }
 
 func sessionRow(s middlebox.SessionItem) []string {

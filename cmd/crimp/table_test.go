@@ -55,7 +55,7 @@ func TestRuleRow(t *testing.T) {
 	until := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
 	r := middlebox.RuleState{Rule: faults.Rule{Name: "t", Armed: true}, Route: "web", Summary: "cut at body:50%, fin", Hits: 1,
 		Misses: map[string]int64{"path": 3, "gate:skip": 1}, NearMiss: "GET /x (path)", Expires: &until, Lease: "ci", Why: "test"}
-	want := "web/t armed cut at body:50%, fin fired once, missed by gate:skip 1 path 3; near miss: GET /x (path), until 03:04:05, leased to ci, because test"
+	want := "web/t armed cut at body:50%, fin fired once, missed by gate:skip 1 path 3; near miss: GET /x (path), until 03:04:05, leased to ci, armed because test"
 	if got := strings.Join(ruleRow(r), " "); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -291,36 +290,4 @@ func (v *visitor) tell(format string, args ...any) {
 	if v.temper < slams {
 		v.s.strange(v.addr, format, args...)
 	}
-}
-
-// serving is a server that hands each connection to serve, and closes it after;
-// unlike an origin it keeps nothing of what it gets.
-func serving(t testing.TB, serve func(*net.TCPConn)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var group sync.WaitGroup
-	var live sync.Map
-	group.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			live.Store(c, true)
-			group.Go(func() {
-				defer live.Delete(c)
-				defer c.Close()
-				serve(c.(*net.TCPConn))
-			})
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		live.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true })
-		group.Wait()
-	})
-	return l.Addr().String()
 }

@@ -251,7 +251,9 @@ func fullTable(t *testing.T, b *box) func() {
 	return func() {
 		stop()
 		b.must("ping", nil, nil)
-		if refused < 20 || len(served) > 11 {
+		// Two descriptors a session; connections to the control port that were open
+		// when descriptors were counted may have left theirs since.
+		if refused < 20 || len(served) > 16 {
 			t.Errorf("%d were refused and %d served: the table was not full", refused, len(served))
 		}
 		for _, c := range served {
@@ -319,14 +321,7 @@ func TestDrainUnderLoad(t *testing.T) {
 		return nil
 	})
 	clients.Wait()
-	select {
-	case <-b.done:
-		if b.code != 0 {
-			t.Errorf("exit %d", b.code)
-		}
-	case <-time.After(patience):
-		t.Error("still there after its last exchange")
-	}
+	b.exits(0, "its last exchange")
 	if late.Load() == 0 {
 		t.Error("no exchange was open at the signal: nothing was tested")
 	}

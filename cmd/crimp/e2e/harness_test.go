@@ -198,6 +198,19 @@ func (b *box) stop() {
 	}
 }
 
+// exits waits for the box to end by itself, and says whether it did with a code.
+func (b *box) exits(code int, after string) {
+	b.t.Helper()
+	select {
+	case <-b.done:
+		if b.code != code {
+			b.t.Errorf("exit %d after %s, expected %d", b.code, after, code)
+		}
+	case <-time.After(patience):
+		b.t.Errorf("still there after %s", after)
+	}
+}
+
 // eventually retries f until it is content; a deadline only so that a broken
 // box ends the test.
 func (b *box) eventually(what string, f func() error) {

@@ -41,7 +41,7 @@ func TestEveryKeyOfMatchAndGate(t *testing.T) {
 		{params{"exchange": "2-3"}, nil, ".xx. .x .", "GET /a (exchange): exchange 1 is not 2-3"},
 		{params{"reused": true}, nil, ".xxx .x .", "GET /a (reused): reused false is not true"},
 		{params{"reused": false}, nil, "x... x. x", "GET /a (reused): reused true is not false"},
-		{params{"idle": "150ms-"}, nil, "..x. .. .", "GET /a (idle): idle of a first exchange is not 150ms-"},
+		{params{"idle": "700ms-"}, nil, "..x. .. .", "GET /a (idle): idle of a first exchange is not 700ms-"},
 		{params{"method": "post"}, nil, "..x. .. .", "GET /a (method): method GET is not post"},
 		{params{"path": "/api/*"}, nil, ".xxx x. .", "GET /a (path): path /a is not /api/*"},
 		{params{"host": "*.example.com"}, nil, "...x .. .", "GET /a (host): host lab is not *.example.com"},
@@ -93,7 +93,7 @@ func TestEveryKeyOfMatchAndGate(t *testing.T) {
 		}
 		for x, request := range session.requests {
 			if n == 0 && x == 2 {
-				time.Sleep(200 * time.Millisecond)
+				time.Sleep(800 * time.Millisecond)
 			}
 			r.send(request)
 			var head string

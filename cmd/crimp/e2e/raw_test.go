@@ -147,11 +147,32 @@ type origin struct {
 
 func newOrigin(t testing.TB, handle func(c *peer)) *origin {
 	t.Helper()
+	o := &origin{}
+	o.addr = meeting(t, func(c *net.TCPConn) func() {
+		rec := &bytes.Buffer{}
+		o.mu.Lock()
+		o.seen = append(o.seen, rec)
+		o.mu.Unlock()
+		return func() { handle(&peer{TCPConn: c, in: bufio.NewReader(io.TeeReader(c, lockedWriter{&o.mu, rec}))}) }
+	})
+	return o
+}
+
+// serving is a server that hands each connection to serve, and closes it after;
+// unlike an origin it keeps nothing of what it gets.
+func serving(t testing.TB, serve func(*net.TCPConn)) string {
+	t.Helper()
+	return meeting(t, func(c *net.TCPConn) func() { return func() { serve(c) } })
+}
+
+// meeting calls meet with each connection in the order in which they are accepted,
+// then what it gave, beside all others, and closes the connection after. It says where.
+func meeting(t testing.TB, meet func(*net.TCPConn) (serve func())) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &origin{addr: l.Addr().String()}
 	var group sync.WaitGroup
 	var live sync.Map
 	group.Go(func() {
@@ -160,16 +181,12 @@ func newOrigin(t testing.TB, handle func(c *peer)) *origin {
 			if err != nil {
 				return
 			}
-			rec := &bytes.Buffer{}
-			o.mu.Lock()
-			o.seen = append(o.seen, rec)
-			o.mu.Unlock()
+			serve := meet(c.(*net.TCPConn))
 			live.Store(c, true)
 			group.Go(func() {
 				defer live.Delete(c)
 				defer c.Close()
-				tcp := c.(*net.TCPConn)
-				handle(&peer{TCPConn: tcp, in: bufio.NewReader(io.TeeReader(tcp, lockedWriter{&o.mu, rec}))})
+				serve()
 			})
 		}
 	})
@@ -178,7 +195,7 @@ func newOrigin(t testing.TB, handle func(c *peer)) *origin {
 		live.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true })
 		group.Wait()
 	})
-	return o
+	return l.Addr().String()
 }
 
 // received is all bytes of all connections so far, in the order these were accepted.

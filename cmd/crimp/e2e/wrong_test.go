@@ -307,10 +307,11 @@ func TestReloadOnSIGHUP(t *testing.T) {
 
 // A drained serve exits with 0, a second signal ends it at once.
 func TestSignals(t *testing.T) {
-	o := answering(t, func(string) string { time.Sleep(300 * time.Millisecond); return answer("hello") })
+	asked := make(chan bool, 2)
+	o := answering(t, func(string) string { asked <- true; time.Sleep(300 * time.Millisecond); return answer("hello") })
 	b := serve(t, "--route", "web=127.0.0.1:0,"+o.addr+",http")
 	r := dial(t, b.routes["web"]).send(ask("/"))
-	time.Sleep(50 * time.Millisecond)
+	<-asked
 	term(b)
 	r.expect(answer("hello"))
 	if c, err := net.Dial("tcp", b.routes["web"]); err == nil {
@@ -318,19 +319,19 @@ func TestSignals(t *testing.T) {
 		t.Error("still accepting after SIGTERM")
 	}
 	r.CloseWrite()
-	select {
-	case <-b.done:
-		if b.code != 0 {
-			t.Errorf("exit %d after draining, expected 0", b.code)
-		}
-	case <-time.After(patience):
-		t.Error("still there after its last session")
-	}
+	b.exits(0, "its last session")
 
 	b = serve(t, "--route", "web=127.0.0.1:0,"+o.addr+",http", "--drain-timeout", "1h")
 	dial(t, b.routes["web"]).send(ask("/")).expect(answer("hello"))
 	term(b)
-	time.Sleep(50 * time.Millisecond)
+	eventually(t, "it stops accepting", func() error { // before that the two signals might be one
+		c, err := net.Dial("tcp", b.routes["web"])
+		if err != nil {
+			return nil
+		}
+		c.Close()
+		return errNotYet
+	})
 	term(b)
 	select {
 	case <-b.done:
