@@ -43,8 +43,8 @@ func (l *loop) block() *backlog {
 }
 
 func (l *loop) giveBack(b *backlog) {
-	if len(l.spare) < 64 && cap(b.bytes) <= 4*l.tune.Buffer {
-		*b = backlog{bytes: b.bytes[:0]}
+	if len(l.spare) < 64 && cap(b.bytes) <= 4*l.tune.Buffer && cap(b.lone) <= 1024 {
+		*b = backlog{bytes: b.bytes[:0], lone: b.lone[:0]}
 		l.spare = append(l.spare, b)
 	}
 }

@@ -70,13 +70,14 @@ func (g *leg) pending() int {
 func (g *leg) outgone() int64 { return g.said + int64(g.pending()) }
 
 // send says b to the peer: at once as far as it takes it, the rest is kept. What
-// is to be apart leaves in a segment of its own; what is left of it does, too.
+// is to be apart leaves in a segment of its own; what is left of it does, too. It
+// waits for the flush that follows the step, for pieces come in crowds.
 func (g *leg) send(b []byte, apart uint64) {
 	if g.gone || g.broken || g.shut || len(b) == 0 {
 		return
 	}
-	if g.up && g.pending() == 0 && g.flags&sys.Out != 0 && !g.mute {
-		b = b[g.write(b, apart != 0):]
+	if apart == 0 && g.up && g.pending() == 0 && g.flags&sys.Out != 0 && !g.mute {
+		b = b[g.write(b):]
 		if g.broken || len(b) == 0 {
 			return
 		}
@@ -103,24 +104,22 @@ func (g *leg) filter(f faults.Filter) {
 }
 
 // write gives b to the kernel and says how much of it was taken.
-func (g *leg) write(b []byte, apart bool) int {
-	l := g.s.l
-	var n int
-	var out sys.Outcome
-	if apart {
-		n, out = l.k.WriteApart(g.sock, b)
-	} else {
-		n, out = l.k.Write(g.sock, b)
-	}
+func (g *leg) write(b []byte) int {
+	n, out := g.s.l.k.Write(g.sock, b)
+	return g.took(n, len(b), out)
+}
+
+// took notes that the kernel took n bytes of so many; it says how many count.
+func (g *leg) took(n, of int, out sys.Outcome) int {
 	switch {
 	case out == sys.Reset || out == sys.EOF:
 		g.fail()
 		return 0
-	case n < len(b):
+	case n < of:
 		g.flags &^= sys.Out
 	}
 	g.said += int64(n)
-	l.spent += n
+	g.s.l.spent += n
 	return n
 }
 
@@ -131,16 +130,15 @@ func (g *leg) flush() {
 		return
 	}
 	for g.up && g.pending() > 0 && g.flags&sys.Out != 0 && !g.broken && !g.mute {
-		to, apart := len(p.bytes), false
+		if len(p.lone) > 0 && p.at >= p.lone[0].from {
+			g.flushApart(p)
+			continue
+		}
+		to := len(p.bytes)
 		if len(p.lone) > 0 {
-			if to = p.lone[0].from; p.at >= to {
-				to, apart = p.lone[0].to, true
-			}
+			to = p.lone[0].from
 		}
-		p.at += g.write(p.bytes[p.at:to], apart)
-		if apart && p.at == to {
-			p.lone = p.lone[1:]
-		}
+		p.at += g.write(p.bytes[p.at:to])
 	}
 	switch {
 	case g.pending() == 0:
@@ -148,6 +146,28 @@ func (g *leg) flush() {
 	case p.at > len(p.bytes)/2:
 		p.compact()
 	}
+}
+
+// flushApart writes what is next, which is to leave apart, and what of that kind
+// follows it.
+func (g *leg) flushApart(p *backlog) {
+	l := g.s.l
+	pieces, to := l.pieces[:0], p.at
+	for _, lone := range p.lone {
+		if lone.from > to {
+			break
+		}
+		pieces = append(pieces, p.bytes[to:lone.to])
+		to = lone.to
+	}
+	n, out := l.k.WriteApart(g.sock, pieces)
+	p.at += g.took(n, to-p.at, out)
+	l.pieces = pieces
+	done := 0
+	for done < len(p.lone) && p.lone[done].to <= p.at {
+		done++
+	}
+	p.lone = p.lone[:copy(p.lone, p.lone[done:])]
 }
 
 // forget drops what waits.

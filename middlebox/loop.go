@@ -57,7 +57,8 @@ type loop struct {
 	events    []sys.Event
 	buf       []byte // the one read buffer; what is read is written from it at once
 	scratch   faults.Scratch
-	record    []byte // what was last packed for the journal
+	record    []byte   // what was last packed for the journal
+	pieces    [][]byte // what was last written apart
 	spare     []*backlog
 	sessions  []*session
 	listeners []*listener // the first loop's

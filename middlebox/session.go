@@ -133,7 +133,11 @@ func (s *session) perform(acts []faults.Action) {
 		a := &acts[i]
 		switch a.Op {
 		case faults.OpSend:
-			s.leg[a.Dir].send(a.Data, a.Apart)
+			g := &s.leg[a.Dir]
+			g.send(a.Data, a.Apart)
+			if a.Apart != 0 && (i+1 == len(acts) || acts[i+1].Apart == 0 || acts[i+1].Dir != a.Dir) {
+				g.flush()
+			}
 		case faults.OpNote:
 			s.note(a.Note)
 		case faults.OpFilter:

@@ -31,7 +31,8 @@ type load struct {
 type sample struct {
 	cpu  float64 // seconds of the relay's processor for each unit
 	rate float64 // units a second
-	p50  float64 // seconds
+	mean float64 // seconds
+	p50  float64
 	p99  float64
 	low  float64 // the shortest
 	rss  float64 // bytes for each session
@@ -112,6 +113,11 @@ func during(r *relay, p *plan, n int, work func(i int, m *meter, seen *[]time.Du
 	s := sample{cpu: (after - used).Seconds() / units, rate: units / took.Seconds()}
 	all := slices.Concat(seen...)
 	if slices.Sort(all); len(all) > 0 {
+		var sum time.Duration
+		for _, d := range all {
+			sum += d
+		}
+		s.mean = sum.Seconds() / float64(len(all))
 		s.low, s.p50, s.p99 = all[0].Seconds(), all[len(all)/2].Seconds(), all[len(all)*99/100].Seconds()
 	}
 	return s, nil

@@ -75,6 +75,7 @@ func median(all []float64) float64 {
 
 func cpu(s sample) float64  { return s.cpu }
 func rate(s sample) float64 { return s.rate }
+func mean(s sample) float64 { return s.mean }
 func p50(s sample) float64  { return s.p50 }
 func p99(s sample) float64  { return s.p99 }
 func low(s sample) float64  { return s.low }
@@ -90,6 +91,9 @@ func (rs *results) report(p plan) string {
 figures in units are medians, too. cpu is the processor time of the relay's own processes, user and system; the load generator and the
 origin are one other process on the same cores. HAProxy and nginx run as many threads or processes as there are cores, crimp its
 default number of loops, each with its own default way of moving bytes.
+
+Each connection waits for its answer before it asks again, so the mean is about connections / rate; p50 and p99 say how it is shared out. A
+relay that serves some at once and lets others wait has a lower p50 for the same mean, and a higher p99: read the three together.
 
 Anew: `+"`make bench`, or `go run ./cmd/bench -rounds 5 -only 'bulk|trip'` after `make build`"+`.
 `, len(rs.rounds()), p.window)
@@ -143,21 +147,21 @@ func table(l load, rows []*row, p plan) [][]string {
 	latency := base.median(p50) > 0
 	head := []string{"relay", "cpu", "rate"}
 	if latency {
-		head = append(head, "p50", "p99")
+		head = append(head, "mean", "p50", "p99")
 	}
 	head = append(head, "cpu a "+l.unit, l.unit+"s a second")
 	if latency {
-		head = append(head, "p50, ms", "p99, ms")
+		head = append(head, "mean, ms", "p50, ms", "p99, ms")
 	}
 	lines := [][]string{head}
 	for _, r := range rows {
 		line := []string{r.relay, times(r.ratio(base, cpu)), times(r.ratio(base, rate))}
 		if latency {
-			line = append(line, times(r.ratio(base, p50)), times(r.ratio(base, p99)))
+			line = append(line, times(r.ratio(base, mean)), times(r.ratio(base, p50)), times(r.ratio(base, p99)))
 		}
 		line = append(line, duration(r.median(cpu)), fmt.Sprintf("%.4g", r.median(rate)))
 		if latency {
-			line = append(line, millis(r.median(p50)), millis(r.median(p99)))
+			line = append(line, millis(r.median(mean)), millis(r.median(p50)), millis(r.median(p99)))
 		}
 		lines = append(lines, line)
 	}

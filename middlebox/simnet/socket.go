@@ -107,7 +107,9 @@ func (k *Kernel) Write(s sys.Socket, b []byte) (int, sys.Outcome) {
 }
 
 // WriteApart is Write: this world has bytes, no segments.
-func (k *Kernel) WriteApart(s sys.Socket, b []byte) (int, sys.Outcome) { return k.Write(s, b) }
+func (k *Kernel) WriteApart(s sys.Socket, pieces [][]byte) (int, sys.Outcome) {
+	return sys.WriteEach(k, s, pieces)
+}
 
 // ShutdownWrite queues the FIN.
 func (k *Kernel) ShutdownWrite(s sys.Socket) {

@@ -272,7 +272,7 @@ func (k *bsd) Write(s Socket, b []byte) (int, Outcome) {
 
 // WriteApart: each write is pushed as it is, TCP_NODELAY being set, but what the
 // peer's window holds up may be joined.
-func (k *bsd) WriteApart(s Socket, b []byte) (int, Outcome) { return k.Write(s, b) }
+func (k *bsd) WriteApart(s Socket, pieces [][]byte) (int, Outcome) { return WriteEach(k, s, pieces) }
 
 func (k *bsd) ShutdownWrite(s Socket) {
 	unix.Shutdown(int(s), unix.SHUT_WR)

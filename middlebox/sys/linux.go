@@ -14,7 +14,8 @@ import (
 // The Kernel of Linux: epoll, edge-triggered, every socket watched for
 // everything from birth to close, so no call is ever spent on changing what is
 // watched. This file has readiness and the life of a socket's number;
-// linux_socket.go what is done with sockets, linux_pipe.go splice.
+// linux_socket.go what is done with sockets, linux_apart.go and linux_pipe.go
+// sendmmsg and splice.
 //
 // Calls that cannot block are made by RawSyscall, past Go's scheduler: it
 // would otherwise note two hand-overs for each of the half microsecond a read
@@ -46,6 +47,7 @@ type linux struct {
 	refused error // why the last Connect gave no socket
 	spare   spare
 	pipes   pipes
+	apart   apart
 }
 
 // New gives the system's Kernel. Each loop has its own.

@@ -329,20 +329,13 @@ func (k *linux) readOnce(s Socket, b []byte) (int, Outcome) {
 	}
 }
 
-func (k *linux) Write(s Socket, b []byte) (int, Outcome) { return k.send(s, b, unix.MSG_NOSIGNAL) }
-
-// WriteApart: the mark of a record's end keeps TCP from adding to the segment.
-func (k *linux) WriteApart(s Socket, b []byte) (int, Outcome) {
-	return k.send(s, b, unix.MSG_NOSIGNAL|unix.MSG_EOR)
-}
-
-func (k *linux) send(s Socket, b []byte, flags uintptr) (int, Outcome) {
+func (k *linux) Write(s Socket, b []byte) (int, Outcome) {
 	if len(b) == 0 {
 		return 0, OK
 	}
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
-			flags, 0, 0)
+			unix.MSG_NOSIGNAL, 0, 0)
 		if errno == unix.EINTR {
 			continue
 		}

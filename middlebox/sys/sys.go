@@ -103,10 +103,11 @@ type Kernel interface {
 	// Write writes what fits: OK with n (short: wait for Out), Again with 0, Reset
 	// (what was read before, and how the input ended, Read still tells).
 	Write(s Socket, b []byte) (int, Outcome)
-	// WriteApart is Write of bytes that leave in segments of their own: nothing
-	// written later is joined to them, nor they to what was written apart before
-	// (MSG_EOR; elsewhere as far as TCP_NODELAY goes).
-	WriteApart(s Socket, b []byte) (int, Outcome)
+	// WriteApart is Write of pieces, each of which leaves in segments of its own:
+	// nothing written later is joined to it, nor it to what was written apart before
+	// (MSG_EOR; elsewhere as far as TCP_NODELAY goes). It counts bytes. No piece may
+	// be empty.
+	WriteApart(s Socket, pieces [][]byte) (int, Outcome)
 	// Pipe lends an empty pipe; false: none to be had, copy instead.
 	Pipe() (Pipe, bool)
 	// Fill moves up to n bytes from a socket into the pipe without their being
@@ -136,4 +137,21 @@ type Kernel interface {
 	Close(s Socket)
 	// Free ends the Kernel itself; sockets must be closed before.
 	Free()
+}
+
+// WriteEach is WriteApart for a Kernel whose every Write leaves apart.
+func WriteEach(k Kernel, s Socket, pieces [][]byte) (n int, out Outcome) {
+	for _, b := range pieces {
+		m, o := k.Write(s, b)
+		if o != OK {
+			if n > 0 {
+				break // the next call meets it, too
+			}
+			return 0, o
+		}
+		if n += m; m < len(b) {
+			break
+		}
+	}
+	return n, OK
 }
