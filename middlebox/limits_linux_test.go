@@ -144,24 +144,25 @@ func beStarved() bool {
 		fmt.Println("error:", err)
 		return true
 	}
+	w := b.Watch(-1) // before anybody can come
 	fmt.Println(b.State().Routes[0].Listen)
-	w := b.Watch(-1)
 	gone := make(chan bool)
 	go func() { // the parent closes our input when it is done
 		os.Stdin.Read(make([]byte, 1))
 		close(gone)
 	}()
 	for {
-		select {
-		case <-w.Ready():
-			var events [16]Event
-			for n, _ := w.Next(events[:]); n > 0; n, _ = w.Next(events[:]) {
-				for _, e := range events[:n] {
-					if f, ok := e.Data.(FailedData); ok && f.Client == "" {
-						fmt.Println(f.Error)
-					}
+		ready := w.Ready() // before Next: nothing comes in unnoticed between them
+		var events [16]Event
+		for n, _ := w.Next(events[:]); n > 0; n, _ = w.Next(events[:]) {
+			for _, e := range events[:n] {
+				if f, ok := e.Data.(FailedData); ok && f.Client == "" {
+					fmt.Println(f.Error)
 				}
 			}
+		}
+		select {
+		case <-ready:
 		case <-gone:
 			b.Kill()
 			return true
@@ -216,7 +217,9 @@ func starve(t *testing.T) *starved {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	late := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }) // nobody waits for its words for ever
 	t.Cleanup(func() {
+		late.Stop()
 		in.Close()
 		io.Copy(io.Discard, out)
 		if err := cmd.Wait(); err != nil {
