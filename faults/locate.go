@@ -17,6 +17,7 @@ type locator struct {
 	chunk  int64 // data bytes of the chunk seen so far
 	next   int64 // where in the stream the body's next data byte is due
 	middle int64 // of the chunk-size line, as lane.middle
+	seen   int64 // where in the message what came so far ends
 	past   int64 // how far behind the place it was found, whose own bytes another rule has dropped
 	done   bool
 }
@@ -27,7 +28,7 @@ func (l *locator) find(s *wire.Segment) (int, bool) {
 		return 0, false
 	}
 	k, ok := l.look(s)
-	l.done = ok
+	l.done, l.seen = ok, s.Pos+int64(len(s.Data))
 	return min(k, len(s.Data)), ok // another rule may have made the segment shorter
 }
 
@@ -117,7 +118,8 @@ func (l *locator) field(s *wire.Segment) (int, bool) {
 	if l.pos.Kind == FieldNameMid {
 		middle = f.Start + (f.Colon-f.Start)/2
 	}
-	if l.past = max(0, s.Pos-int64(middle)); l.past > 0 { // what is left of the line stands behind it
+	if place := int64(middle); l.seen <= place && place < s.Pos { // what is left of the line stands behind it
+		l.past = s.Pos - place
 		return 0, true
 	}
 	return within(int64(middle)-s.Pos, int64(len(s.Data)), true)

@@ -58,6 +58,7 @@ var regressions = []struct {
 	{115605, "a server that was to get FIN before it was dialled was not dialled, or did not get it"},
 	{2024273, "a cut did not count the bytes that another rule kept back"},
 	{10752079, "a cut in a field that another rule had removed was missed"},
+	{20020958, "a cut in a field let go before its line was whole came late"},
 	{447, "a request that waited for a dial stayed open when its client was reset and the dial failed"},
 }
 
