@@ -211,9 +211,23 @@ func (w *world) notEarly(s *simSession, dir int, from, to *tap) {
 			w.delayed(s, dir, in, out, "byte", last)
 		}
 	}
-	if to.shut.step == w.step && from.eof.step > 0 && len(s.fired) == 0 && !s.commanded {
+	if to.shut.step == w.step && from.eof.step > 0 && len(s.fired) == 0 && !s.commanded && !w.untold(s) {
 		w.delayed(s, dir, from.eof, to.shut, "FIN after byte", total(from.in))
 	}
+}
+
+// untold says that a fault is ending the session, and is told when that is out.
+func (w *world) untold(s *simSession) bool {
+	for _, l := range w.box.loops {
+		for _, v := range l.sessions {
+			for d := range v.leg {
+				if e := v.leg[d].ending; v.id() == s.id && e != nil && len(e.firings) > 0 {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // delayed checks that what came in at one time and went out at another was under
