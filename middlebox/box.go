@@ -202,7 +202,7 @@ func or[T comparable](v *T, otherwise T) {
 }
 
 // Check says what is wrong with limits; field is what they are called.
-func (l Limits) Check(field string) *faults.Error {
+func (l Limits) Check(field string) (errs *faults.Error) {
 	for _, n := range []struct {
 		name  string
 		value int64
@@ -211,13 +211,13 @@ func (l Limits) Check(field string) *faults.Error {
 		{"linger", int64(l.Linger)}, {"events", int64(l.Events)}, {"exchanges", int64(l.Exchanges)},
 	} {
 		if n.value < 0 {
-			return faults.Errorf(faults.Invalid, field+"."+n.name, "expected more than 0, or 0 for the default, got %d", n.value)
+			errs = errs.And(faults.Errorf(faults.Invalid, field+"."+n.name, "expected more than 0, or 0 for the default, got %d", n.value))
 		}
 	}
 	if l.Excess != "" && l.Excess != "rst" && l.Excess != "fin" {
-		return faults.Errorf(faults.Invalid, field+".excess", "expected rst or fin, got %q", l.Excess)
+		errs = errs.And(faults.Errorf(faults.Invalid, field+".excess", "expected rst or fin, got %q", l.Excess))
 	}
-	return nil
+	return errs
 }
 
 func (l Limits) withDefaults() Limits {

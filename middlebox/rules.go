@@ -179,8 +179,10 @@ func ruleField(err error, rules []wanted, name string) error {
 		return err
 	}
 	prefix := fmt.Sprintf("rules[%d]", indexRule(rules, name))
-	if rest, found := strings.CutPrefix(e.Field, prefix); found {
-		e.Field = "rule" + rest
+	for _, x := range e.All() {
+		if rest, found := strings.CutPrefix(x.Field, prefix); found {
+			x.Field = "rule" + rest
+		}
 	}
 	return e
 }

@@ -199,10 +199,11 @@ func (o order) set(ctx context.Context, box *control.Client, rule faults.Rule, d
 		Route: o.route, Rule: rule, Before: o.before, Lease: o.leaseWord(), TTL: o.ttl, Why: o.why}, done)
 	var fault *faults.Error
 	if errors.As(err, &fault) { // in the command's words: there is but one rule, and its fault is named in the sentence
-		fault.Field = strings.TrimPrefix(fault.Field, "rule.")
-		fault.Field = strings.TrimPrefix(fault.Field, "params.")
-		if fault.Field == "fault" {
-			fault.Field = ""
+		for _, e := range fault.All() {
+			e.Field = strings.TrimPrefix(strings.TrimPrefix(e.Field, "rule."), "params.")
+			if e.Field == "fault" {
+				e.Field = ""
+			}
 		}
 	}
 	return err

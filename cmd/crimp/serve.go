@@ -217,10 +217,7 @@ func configure(c *cli.Context) (*configuration, error) {
 	if err := overLimits(conf, words(c, "limit")); err != nil {
 		return nil, err
 	}
-	if fault := conf.check(); fault != nil {
-		return nil, usagef("%s", fault)
-	}
-	return conf, nil
+	return conf, conf.judged()
 }
 
 // words are the values of a flag that may be repeated. In the environment
