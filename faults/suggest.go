@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -40,6 +41,24 @@ func Hint(word string, among []string) string {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""
+}
+
+// Among is what an error about a name that nothing has ends with: what was most
+// likely meant, else which names there are.
+func Among(word string, names []string) string {
+	const most = 10
+	if hint := Hint(word, names); hint != "" || len(names) == 0 {
+		return cmp.Or(hint, "; there is none")
+	}
+	quoted := make([]string, 0, most)
+	for _, name := range names[:min(most, len(names))] {
+		quoted = append(quoted, fmt.Sprintf("%q", name))
+	}
+	text := "; there is " + strings.Join(quoted, ", ")
+	if more := len(names) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // editDistance counts the letters inserted, removed, changed or swapped with

@@ -296,11 +296,7 @@ func (b *Box) route(name string) (*route, error) {
 		}
 		names = append(names, r.name)
 	}
-	hint := ""
-	if near := faults.Suggest(name, names); near != "" {
-		hint = "; did you mean \"" + near + "\"?"
-	}
-	return nil, faults.Errorf(faults.NotFound, "route", "no route %q%s", name, hint)
+	return nil, faults.Errorf(faults.NotFound, "route", "no route %q%s", name, faults.Among(name, names))
 }
 
 func (b *Box) setRoutes(routes []*route) {

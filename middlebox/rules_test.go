@@ -165,7 +165,7 @@ func TestAct(t *testing.T) {
 			b, client, server := pair(t, Config{})
 			say(t, client, "hello")
 			expect(t, server, "hello")
-			if n, err := b.Act(Filter{Session: "web/2"}, test.act, test.side, Change{}); n != 0 || err != nil {
+			if n, err := b.Act(Filter{Session: "web/2"}, test.act, test.side, Change{}); n != 0 || err == nil {
 				t.Fatalf("reached %d, %v", n, err)
 			}
 			if n, err := b.Act(Filter{Route: "web"}, test.act, test.side, Change{}); n != 1 || err != nil {

@@ -239,7 +239,7 @@ func rulesOf(ctx context.Context, box *control.Client, route string) ([]middlebo
 		}
 		names = append(names, r.Name)
 	}
-	return nil, usagef("no route %q%s", route, didYouMean(route, names, ""))
+	return nil, usagef("no route %q%s", route, faults.Among(route, names))
 }
 
 // find gives the rule of that name; - and _ are the same where none has it exactly.
@@ -287,7 +287,7 @@ func ruleCommand(name, usage, text string, examples []string, do func(context.Co
 					for _, r := range there {
 						names = append(names, r.Name)
 					}
-					return usagef("%s: no rule %q%s", route, rule, didYouMean(rule, names, ""))
+					return usagef("%s: no rule %q%s", route, rule, faults.Among(rule, names))
 				}
 				return do(ctx, c, box, *r)
 			})
