@@ -129,7 +129,7 @@ func (l *lane) settleShelf() {
 	case l.out.holds() >= l.e.o.Held:
 		s := b.slot
 		s.between()
-		s.miss("more than may be held")
+		s.miss(Miss{missHeld, "more than may be held"})
 		l.unshelve(false)
 	case l.dir == wire.Downstream && l.e.q.first() == nil:
 		l.unshelve(true)

@@ -49,7 +49,7 @@ func (c *coded) take() []byte {
 
 // recoded is a whole body changed by edit, or why it cannot be; coded anew without
 // compressing, which takes no time of others.
-func recoded(body []byte, edit func([]byte) []byte) (out []byte, why string) {
+func recoded(body []byte, edit func([]byte) []byte) (out []byte, why Miss) {
 	var plain []byte
 	if len(body) > 0 {
 		r, err := gzip.NewReader(bytes.NewReader(body))
@@ -57,19 +57,19 @@ func recoded(body []byte, edit func([]byte) []byte) (out []byte, why string) {
 			plain, err = io.ReadAll(io.LimitReader(r, codedMost+1))
 		}
 		if err != nil {
-			return nil, "its body is not the gzip it says it is"
+			return nil, Miss{missCoding, "its body is not the gzip it says it is"}
 		}
 	}
 	if len(plain) > codedMost {
-		return nil, "its body decodes to more than 1 MiB"
+		return nil, Miss{missHeld, "its body decodes to more than 1 MiB"}
 	}
 	changed := edit(plain)
 	if bytes.Equal(changed, plain) {
-		return body, ""
+		return body, Miss{}
 	}
 	var b bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&b, gzip.NoCompression) // the level is a valid one
 	w.Write(changed)                                    // a Buffer takes everything
 	w.Close()
-	return b.Bytes(), ""
+	return b.Bytes(), Miss{}
 }

@@ -118,8 +118,9 @@ func (e *Engine) tellWithout() {
 			}
 			if b := e.bondOf(p.rule.state); !b.told {
 				b.told = true
+				p.rule.state.miss(missPackets)
 				e.tellNow(Note{Kind: NoteMissed, Rule: p.rule, Pos: inserted, Body: inserted,
-					Text: "packets cannot be filtered here: stalls in place of " + p.prep.kind.name})
+					Word: missPackets, Text: "packets cannot be filtered here: stalls in place of " + p.prep.kind.name})
 			}
 		}
 	}

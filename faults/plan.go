@@ -73,8 +73,9 @@ type state struct {
 }
 
 // The keys under which a rule counts why it did not fire: the match keys in the
-// order they are asked, then these.
-var missNames = [...]string{"direction", "session", "client", "exchange", "reused", "idle", "method", "host", "path", "header", "status", "skip", "every", "probability", "spent", "position", "held"}
+// order they are asked, the gate's words, and those of misses.
+var missNames = [...]string{"direction", "session", "client", "exchange", "reused", "idle", "method", "host", "path", "header", "status", "skip", "every", "probability", "spent",
+	missPosition, missField, missFraming, missCoding, missRule, missAlone, missRead, missHeld, missParams, missPackets}
 
 const missKeys = len(missNames)
 
@@ -103,7 +104,7 @@ func (s *state) nearly(x *Exchange, m *matcher, f *Facts) {
 // Counters is what became of a rule since it was last armed or changed.
 type Counters struct {
 	Hits     int64            // occurrences in which it acted
-	Misses   map[string]int64 // by match key or gate word; only what is not 0
+	Misses   map[string]int64 // by match key, gate word or MissWords; only what is not 0
 	Spent    bool             // its gate says no from here on
 	NearMiss string           // the last exchange that failed on one match key alone, as [Matcher.Explain] has it: "GET /apis/x (path): path /apis/x is not /api/*"
 }

@@ -149,7 +149,7 @@ func (u *unreadStage) answer(s wire.Segment, w *Writer) {
 	if !reached {
 		u.keep(s, w)
 		if s.End {
-			u.missed(w, "position")
+			u.missed(w, noPlace())
 		}
 		return
 	}
@@ -158,7 +158,7 @@ func (u *unreadStage) answer(s wire.Segment, w *Writer) {
 	}
 	switch {
 	case !u.input:
-		u.missed(w, "no input is unread")
+		u.missed(w, Miss{missRead, "no input is unread"})
 	case w.FireAs():
 		u.close(w)
 		return
@@ -197,7 +197,7 @@ func (u *unreadStage) flush(w *Writer) {
 	u.kept, u.bytes = nil, 0
 }
 
-func (u *unreadStage) missed(w *Writer, why string) {
+func (u *unreadStage) missed(w *Writer, why Miss) {
 	w.Miss(why)
 	u.leave(w)
 }

@@ -62,7 +62,7 @@ type RuleState struct {
 	Summary string           `json:"summary"`            // "cut at body:50%, fin"
 	Rev     int64            `json:"rev"`                // another one with each change of it
 	Hits    int64            `json:"hits"`               // since it was last armed or changed
-	Misses  map[string]int64 `json:"misses,omitempty"`   // by match key or gate word ("skip", "probability", ...), "position"
+	Misses  map[string]int64 `json:"misses,omitempty"`   // by match key, gate word ("skip", "probability", ...) or faults.MissWords
 	Spent   bool             `json:"spent"`              // its gate says no from here on
 	Lease   string           `json:"lease,omitempty"`    // the control client it is tied to
 	Expires *time.Time       `json:"expires,omitempty"`  // when its ttl runs out

@@ -163,7 +163,7 @@ func (p *plan) add(given Route, field string) error {
 	r, _ := b.route(given.Name)
 	if r == nil {
 		s.added = true
-		r = &route{name: given.Name, numbers: b.numbersOf(given.Name), fired: firings()}
+		r = &route{name: given.Name, numbers: b.numbersOf(given.Name), fired: counters(faults.Kinds()), missed: counters(faults.MissWords)}
 		r.conf.Store(conf)
 		r.force.Store(&inForce{})
 	}

@@ -33,6 +33,7 @@ type route struct {
 	exchanges atomic.Int64
 	refused   atomic.Int64             // connections beyond the limits
 	fired     map[string]*atomic.Int64 // by kind; the map never changes
+	missed    map[string]*atomic.Int64 // by faults.MissWords; nor does this one
 }
 
 // settings is a route as it was set, checked.
