@@ -203,29 +203,38 @@ func laidUnder(under string, params map[string]any) map[string]any {
 // Describe says what the rule does, in the catalogue's words: "cut at body:50%,
 // fin". For a rule that is not valid it is its fault's name.
 func (r Rule) Describe() string {
+	does, _ := r.describe(true)
+	return does
+}
+
+// DescribeWithoutPackets is Describe where packets cannot be filtered, and the kinds
+// that are left out there, none of most rules: what stands in for them is described.
+func (r Rule) DescribeWithoutPackets() (does string, without []string) { return r.describe(false) }
+
+func (r Rule) describe(packets bool) (does string, without []string) {
 	if r.Name == "" {
 		r.Name = r.Fault
 	}
 	prep, _, _, err := r.resolve("")
 	if err != nil {
-		return r.Fault
+		return r.Fault, nil
 	}
-	return prep.describe()
+	var parts []string
+	for _, part := range prep.each() {
+		switch {
+		case part.optional && !packets:
+			without = append(without, part.kind.name)
+		case !part.without || !packets:
+			parts = append(parts, part.describe())
+		}
+	}
+	return strings.Join(parts, " + "), without
 }
 
 // describe is the kind and what its parameters say beyond the defaults: what it
 // does, where, then the rest, and how it ends. What it does and how it ends are
 // said even if that is the default.
 func (p *prepared) describe() string {
-	if p.parts != nil {
-		var parts []string
-		for _, part := range p.parts {
-			if !part.without {
-				parts = append(parts, part.describe())
-			}
-		}
-		return strings.Join(parts, " + ")
-	}
 	var does, where, rest, ends []string
 	for _, param := range p.kind.params {
 		text := fmt.Sprint(p.values[param.Name])

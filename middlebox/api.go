@@ -59,7 +59,8 @@ type RouteState struct {
 type RuleState struct {
 	faults.Rule
 	Route   string           `json:"route"`
-	Summary string           `json:"summary"`            // "cut at body:50%, fin"
+	Summary string           `json:"summary"`            // what it does here: "cut at body:50%, fin"
+	Without string           `json:"without,omitempty"`  // what of it is left out here, and why: "packet_loss, which needs CAP_NET_ADMIN: ..."
 	Rev     int64            `json:"rev"`                // another one with each change of it
 	Hits    int64            `json:"hits"`               // since it was last armed or changed
 	Misses  map[string]int64 `json:"misses,omitempty"`   // by match key, gate word ("skip", "probability", ...) or faults.MissWords

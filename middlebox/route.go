@@ -57,6 +57,7 @@ type inForce struct {
 type ruleEntry struct {
 	c       *faults.Compiled
 	summary string
+	without string // what of it is left out here, and why
 	rev     int64
 	armedAt int64 // seq of its last arming
 	arming  int64 // the same, but that a release after a panic goes on with the one before
@@ -82,7 +83,7 @@ func (e *ruleEntry) state(route string) RuleState {
 		expires = nil // kept through a panic, and nobody else's business
 	}
 	return RuleState{
-		Rule: e.c.Rule, Route: route, Summary: e.summary, Rev: e.rev, Hits: n.Hits, Misses: n.Misses,
+		Rule: e.c.Rule, Route: route, Summary: e.summary, Without: e.without, Rev: e.rev, Hits: n.Hits, Misses: n.Misses,
 		Spent: n.Spent, NearMiss: n.NearMiss, Lease: e.lease, Expires: expires, Why: e.why, ArmedAt: e.armedAt, Arming: e.arming,
 	}
 }

@@ -261,9 +261,18 @@ func sayArmed(c *cli.Context, done middlebox.Changed) error {
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, done)
 	}
-	_, err := fmt.Fprintf(c.App.Writer, "armed %s/%s: %s; in force on %s\n",
-		done.Rule.Route, done.Rule.Name, done.Rule.Summary, plural(done.Sessions, "live session"))
+	_, err := fmt.Fprintln(c.App.Writer, armed(done))
 	return err
+}
+
+// armed says what was armed, and what of the fault was not.
+func armed(done middlebox.Changed) string {
+	text := fmt.Sprintf("armed %s/%s: %s; in force on %s",
+		done.Rule.Route, done.Rule.Name, done.Rule.Summary, plural(done.Sessions, "live session"))
+	if done.Rule.Without != "" {
+		text += "\nwithout " + done.Rule.Without
+	}
+	return text
 }
 
 // ruleCommand makes disarm, toggle and rm: one rule of one route.
