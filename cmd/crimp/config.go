@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"crimp/control"
 	"crimp/faults"
 	"crimp/middlebox"
 )
@@ -19,23 +20,12 @@ import (
 // configuration is what `serve` starts from: the file's objects, over which the
 // environment and then the flags were laid.
 type configuration struct {
-	Seed    *uint64           `json:"seed"` // nil: drawn at start, and said
-	Control controlSettings   `json:"control"`
-	Limits  middlebox.Limits  `json:"limits"`
-	Routes  []middlebox.Route `json:"routes"`
+	control.Configuration
 
 	file  string // where it was read from
 	doc   *document
 	wrong *faults.Error // with the file, by itself
 	loops int           // 0: as many as fit the machine
-}
-
-// controlSettings is where and to whom a box answers.
-type controlSettings struct {
-	Listen    string   `json:"listen"`     // default 127.0.0.1:27467
-	TokenFile string   `json:"token_file"` // holds the token; needed where the address is not loopback
-	Origins   []string `json:"origins"`    // further origins whose pages may connect
-	Hosts     []string `json:"hosts"`      // further names the box may be called by
 }
 
 const defaultControl = "127.0.0.1:27467"
@@ -60,7 +50,7 @@ func decodeConfig(name string, source []byte) (*configuration, error) {
 		return nil, err
 	}
 	conf := &configuration{file: name, doc: doc}
-	conf.wrong = doc.wrong.Then(faults.DecodeStrict(doc.json, conf, ""))
+	conf.wrong = doc.wrong.Then(faults.DecodeStrict(doc.json, &conf.Configuration, ""))
 	return conf, nil
 }
 

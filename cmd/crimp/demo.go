@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
+	"crimp/control"
 	"crimp/faults"
 	"crimp/middlebox"
 )
@@ -110,7 +111,8 @@ func startDemo(c *cli.Context, origin string, log zerolog.Logger) (*instance, er
 	if !given {
 		seed = rand.Uint64N(1 << 48)
 	}
-	conf := &configuration{Seed: &seed, Control: controlSettings{Listen: c.String("control"), TokenFile: c.String("token-file")}}
+	conf := &configuration{}
+	conf.Seed, conf.Control = &seed, control.Settings{Listen: c.String("control"), TokenFile: c.String("token-file")}
 	conf.Routes = []middlebox.Route{{Name: "web", Listen: c.String("listen"), Upstream: origin, Protocol: "http", Rules: headline()}}
 	if fault := conf.check(); fault != nil {
 		return nil, usagef("%s", fault)

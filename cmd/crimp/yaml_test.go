@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"crimp/control"
 )
 
 // A file becomes the JSON that the protocol would carry.
@@ -100,6 +103,36 @@ func TestConfigErrorsHaveAPlace(t *testing.T) {
 				t.Errorf("exit %d:\n%v\nwant exit 2 and %s", exitCode(err), err, test.want)
 			}
 		})
+	}
+}
+
+// The schema of the protocol has the keys that a file may have, all of them.
+func TestSchemaIsOfTheFile(t *testing.T) {
+	var schema struct {
+		Defs map[string]struct {
+			Properties map[string]any
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(control.Schema(), &schema); err != nil {
+		t.Fatal(err)
+	}
+	for def, where := range map[string]string{"Configuration": "%s", "Settings": "control: { %s }", "Limits": "limits: { %s }", "Route": "routes: [ { %s } ]"} {
+		var keys []string
+		for key := range schema.Defs[def].Properties {
+			keys = append(keys, key)
+			if _, err := judge(fmt.Appendf(nil, where, key+": null")); err != nil && strings.Contains(err.Error(), "unknown key") {
+				t.Errorf("the schema has %s of %s: %v", key, def, err)
+			}
+		}
+		_, err := judge(fmt.Appendf(nil, where, "zzzzzz: null"))
+		_, list, _ := strings.Cut(fmt.Sprint(err), "expected one of ")
+		list, _, _ = strings.Cut(list, "\n")
+		known := strings.Split(list, ", ")
+		slices.Sort(keys)
+		slices.Sort(known)
+		if diff := cmp.Diff(known, keys); diff != "" || len(keys) == 0 {
+			t.Errorf("%s: a file may have -, the schema has +\n%s", def, diff)
+		}
 	}
 }
 
