@@ -118,5 +118,6 @@
 //   - A session has one shelf: a second rule that would keep whole messages misses.
 //   - A body coded with gzip that is to be rewritten is no stream: it leaves when it is
 //     whole, and as it came if that is more than 1 MiB.
-//   - Interim responses said one by one (interim with every) pass by the rules behind.
+//   - Endless interim responses pass by the rules behind: before the answer there is no
+//     end to them, and a rule is shown what goes out in its order.
 package faults
