@@ -11,7 +11,7 @@ import (
 // coded keeps a body that came gzip-coded (RFC 9110 section 8.4.1.3) until it is
 // whole: only then can it be decoded, changed and coded anew. What is kept and what
 // it decodes to are bounded, so that neither a large body nor one that decodes to
-// more than anybody has room for (a zip bomb) costs more than that.
+// more than anybody has room for (a zip bomb) costs more than that. It counts as held.
 type coded struct {
 	data []byte
 	over bool // too large, or let go: what comes passes as it is

@@ -60,8 +60,10 @@
 //	halted    all of a direction, while an operator stalls it
 //	gag       the same, while a rule has pulled its cable                   packet.go
 //
-// A kind that needs the whole of a body to change it keeps it itself, bounded, and
-// says what it made when the body is whole (coded.go).
+// A kind that needs the whole of a body to change it keeps it itself, and says what it
+// made when the body is whole (coded.go). What stages keep counts as held too; what is
+// more than may be goes on as it came, for to leave its source unread would be for
+// ever (keep.go).
 //
 // # Unseen bytes
 //

@@ -296,6 +296,17 @@ func (r *rewriteStage) recode(w *Writer) {
 	r.say(out, w)
 }
 
+// Kept is what is kept of a coded body.
+func (r *rewriteStage) Kept(wire.Direction) int {
+	if r.coded == nil {
+		return 0
+	}
+	return len(r.coded.data)
+}
+
+// LetGo gives the body up.
+func (r *rewriteStage) LetGo(w *Writer) { r.giveUp(tooMuch, w) }
+
 // giveUp lets a coded body go on as it came.
 func (r *rewriteStage) giveUp(why Miss, w *Writer) {
 	w.Unfire()
