@@ -266,9 +266,9 @@ func (k *pipelineStage) shelve(w *Writer, b bar) {
 	if k.p.Mode == "merge" {
 		b.lone = mix(w.Key()) | 1
 	}
-	switch {
-	case w.slot.lane.e.shelf != nil:
-		k.miss(Miss{missRule, "another rule keeps messages"}, w)
+	switch kept := w.slot.lane.e.shelf; {
+	case kept != nil:
+		k.miss(Miss{missRule, "the session's messages are kept by " + kept.slot.part.rule.Name()}, w)
 	case !w.Fire():
 		k.leave(w)
 	default:
