@@ -124,6 +124,10 @@ func decodeParams[P any](kind string, defaults P, params map[string]any, field s
 		if err == nil {
 			given[f.key] = n.kind != nullNode
 			to := v.FieldByIndex(f.index)
+			if at, is := to.Interface().(Position); is && at != (Position{}) && n.kind == stringNode && n.text == "" {
+				errs = errs.And(Errorf(Invalid, key, "expected a position such as %s, got nothing", at))
+				continue
+			}
 			if err = n.decode(to, key, true); err == nil && n.kind != nullNode {
 				err = f.limits.check(to, key)
 			}

@@ -27,6 +27,9 @@ func Suggest(word string, among []string) string {
 		if d > 0 && len(w) >= 3 && (strings.HasPrefix(n, w) || strings.HasPrefix(w, n) && len(n) >= 3) {
 			d = 1 // a word cut short or gone on with
 		}
+		if 2*d > len(w) {
+			continue // of a short word more than half is another
+		}
 		if d < distance || d == distance && best == "" && d <= 3 && d < len(n) {
 			best, distance = name, d
 		}
@@ -54,7 +57,11 @@ func Among(word string, names []string) string {
 	for _, name := range names[:min(most, len(names))] {
 		quoted = append(quoted, fmt.Sprintf("%q", name))
 	}
-	text := "; there is " + strings.Join(quoted, ", ")
+	text := "; there is "
+	if len(names) > 1 {
+		text = "; there are "
+	}
+	text += strings.Join(quoted, ", ")
 	if more := len(names) - most; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
