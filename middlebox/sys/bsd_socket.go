@@ -270,6 +270,13 @@ func (k *bsd) Write(s Socket, b []byte) (int, Outcome) {
 	return n, OK
 }
 
+// WriteMany has no better way than one by one.
+func (k *bsd) WriteMany(ws []Writing) {
+	for i := range ws {
+		ws[i].N, ws[i].Out = k.Write(ws[i].Sock, ws[i].Data)
+	}
+}
+
 // WriteApart: each write is pushed as it is, TCP_NODELAY being set, but what the
 // peer's window holds up may be joined.
 func (k *bsd) WriteApart(s Socket, pieces [][]byte) (int, Outcome) { return WriteEach(k, s, pieces) }

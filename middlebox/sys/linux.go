@@ -14,8 +14,8 @@ import (
 // The Kernel of Linux: epoll, edge-triggered, every socket watched for
 // everything from birth to close, so no call is ever spent on changing what is
 // watched. This file has readiness and the life of a socket's number;
-// linux_socket.go what is done with sockets, linux_apart.go and linux_pipe.go
-// sendmmsg and splice.
+// linux_socket.go what is done with sockets, linux_ring.go, linux_apart.go and
+// linux_pipe.go io_uring, sendmmsg and splice.
 //
 // Calls that cannot block are made by RawSyscall, past Go's scheduler: it
 // would otherwise note two hand-overs for each of the half microsecond a read
@@ -48,21 +48,25 @@ type linux struct {
 	spare   spare
 	pipes   pipes
 	apart   apart
+	ring    *ring
 }
 
 // New gives the system's Kernel. Each loop has its own.
 func New() (Kernel, error) {
-	k := &linux{spare: -1}
+	k := &linux{spare: -1, ring: newRing()}
 	var err error
 	if k.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		k.ring.free()
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
 	if k.waker.fd, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		k.ring.free()
 		unix.Close(k.epoll)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
 	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(k.waker.fd)}
 	if err = unix.EpollCtl(k.epoll, unix.EPOLL_CTL_ADD, k.waker.fd, &e); err != nil {
+		k.ring.free()
 		unix.Close(k.waker.fd)
 		unix.Close(k.epoll)
 		return nil, fmt.Errorf("epoll_ctl: %w", err)
@@ -264,6 +268,7 @@ func (k *linux) Free() {
 	k.bury()
 	k.pipes.free()
 	k.spare.drop()
+	k.ring.free()
 	unix.Close(k.waker.fd)
 	unix.Close(k.epoll)
 	k.waker.fd = -1
