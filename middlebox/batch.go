@@ -11,9 +11,8 @@ import "crimp/middlebox/sys"
 // whole batch leave. So nothing changes its order on any connection, and no session
 // has to come back for it.
 const (
-	smallWrite = 4 << 10
-	batchRoom  = 32 << 10
-	batchMost  = 64
+	smallWrite = 4 << 10 // bytes
+	batchMost  = 64      // writes
 )
 
 // batch is what leaves together: a piece of room for each leg, in the order of their
@@ -24,8 +23,8 @@ type batch struct {
 	room   []byte
 }
 
-func newBatch() batch {
-	return batch{make([]*leg, 0, batchMost), make([]sys.Writing, 0, batchMost), make([]byte, 0, batchRoom)}
+func newBatch(room int) batch {
+	return batch{make([]*leg, 0, batchMost), make([]sys.Writing, 0, batchMost), make([]byte, 0, room)}
 }
 
 // fits says whether n more bytes of g can join.
@@ -44,7 +43,8 @@ func (p *batch) fits(g *leg, n int) bool {
 func (g *leg) post(b []byte) bool {
 	l := g.s.l
 	p := &l.batch
-	if len(b) > smallWrite || len(p.legs) == 0 && l.head == len(l.queue) {
+	alone := len(p.legs) == 0 && l.head == len(l.queue) && !l.tune.Alone
+	if alone || len(b) > min(smallWrite, cap(p.room)) {
 		g.depart()
 		return false
 	}

@@ -80,7 +80,6 @@ func (g *leg) settle() {
 
 // fin says FIN, once.
 func (g *leg) fin() {
-	g.depart()
 	if !g.shut && !g.broken {
 		g.s.l.k.ShutdownWrite(g.sock)
 	}

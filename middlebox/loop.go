@@ -99,7 +99,7 @@ type task struct {
 
 func newLoop(b *Box, n int, k sys.Kernel) *loop {
 	return &loop{box: b, n: n, k: k, now: k.Now(), tune: b.tune,
-		events: make([]sys.Event, 256), buf: make([]byte, b.tune.Buffer), batch: newBatch()}
+		events: make([]sys.Event, 256), buf: make([]byte, b.tune.Buffer), batch: newBatch(b.tune.Batch)}
 }
 
 // serve takes turns until the loop is told to stop. The goroutine keeps its

@@ -107,11 +107,7 @@ func (k *Kernel) Write(s sys.Socket, b []byte) (int, sys.Outcome) {
 }
 
 // WriteMany is a Write each.
-func (k *Kernel) WriteMany(ws []sys.Writing) {
-	for i := range ws {
-		ws[i].N, ws[i].Out = k.Write(ws[i].Sock, ws[i].Data)
-	}
-}
+func (k *Kernel) WriteMany(ws []sys.Writing) { sys.WriteInTurn(k, ws) }
 
 // WriteApart is Write: this world has bytes, no segments.
 func (k *Kernel) WriteApart(s sys.Socket, pieces [][]byte) (int, sys.Outcome) {

@@ -270,12 +270,8 @@ func (k *bsd) Write(s Socket, b []byte) (int, Outcome) {
 	return n, OK
 }
 
-// WriteMany has no better way than one by one.
-func (k *bsd) WriteMany(ws []Writing) {
-	for i := range ws {
-		ws[i].N, ws[i].Out = k.Write(ws[i].Sock, ws[i].Data)
-	}
-}
+// WriteMany has no call for many.
+func (k *bsd) WriteMany(ws []Writing) { WriteInTurn(k, ws) }
 
 // WriteApart: each write is pushed as it is, TCP_NODELAY being set, but what the
 // peer's window holds up may be joined.

@@ -203,9 +203,7 @@ func (k *linux) WriteMany(ws []Writing) {
 			break
 		}
 	}
-	for i := range ws {
-		ws[i].N, ws[i].Out = k.Write(ws[i].Sock, ws[i].Data)
-	}
+	WriteInTurn(k, ws)
 }
 
 // made turns a result of the ring into an outcome.

@@ -150,6 +150,14 @@ type Kernel interface {
 	Free()
 }
 
+// WriteInTurn is WriteMany for a Kernel that has no better way.
+func WriteInTurn(k Kernel, ws []Writing) {
+	for i := range ws {
+		w := &ws[i]
+		w.N, w.Out = k.Write(w.Sock, w.Data)
+	}
+}
+
 // WriteEach is WriteApart for a Kernel whose every Write leaves apart.
 func WriteEach(k Kernel, s Socket, pieces [][]byte) (n int, out Outcome) {
 	for _, b := range pieces {
