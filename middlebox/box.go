@@ -70,9 +70,11 @@ type Config struct {
 // Tuning is the thresholds of a loop; simulations make them small, so that what
 // happens rarely happens often. Zero means the default named.
 type Tuning struct {
-	Buffer    int // bytes read at once: 32 KiB
-	TurnBytes int // bytes moved in a turn before the rest waits for the next: 1 MiB
-	Rounds    int // buffers each way a session relays before others come: 8
+	Buffer    int  // bytes read at once: 32 KiB
+	TurnBytes int  // bytes moved in a turn before the rest waits for the next: 1 MiB
+	Rounds    int  // buffers each way a session relays before others come: 8
+	Batch     int  // bytes of small writes that leave together: 32 KiB
+	Alone     bool // a turn's only write, too, leaves by way of the batch
 }
 
 // Info is what a box is.
@@ -177,6 +179,7 @@ func (b *Box) defaults() {
 	or(&b.tune.Buffer, 32<<10)
 	or(&b.tune.TurnBytes, 1<<20)
 	or(&b.tune.Rounds, 8)
+	or(&b.tune.Batch, 32<<10)
 	b.linger = time.Duration(b.limits.Linger)
 	if b.now == nil {
 		b.now = time.Now
