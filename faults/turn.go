@@ -174,6 +174,9 @@ func (p *proxy) severable(answering *Exchange) bool {
 	if !p.e.dialed || p.tunnel || up.eof || up.mute || up.closed || down.mute || down.closed {
 		return false
 	}
+	if _, opaque := p.e.pair.Opaque(wire.Upstream); opaque { // what the client says names no server: it is for this one
+		return false
+	}
 	for _, s := range down.chain {
 		if g, ok := s.stage.(Gluer); ok && g.Glues() {
 			return false
@@ -188,7 +191,8 @@ func (p *proxy) severable(answering *Exchange) bool {
 		next = t.exchange
 	}
 	for _, x := range p.e.q.open {
-		if x.N < next && x.asked && !(x.requested && (x.answered || x.done || x == answering)) {
+		begun := x.asked || x.N == p.asked // of a line that came slowly, it may have the first piece alone
+		if x.N < next && begun && !(x.requested && (x.answered || x.done || x == answering)) {
 			return false
 		}
 	}

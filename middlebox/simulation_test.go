@@ -59,6 +59,7 @@ var regressions = []struct {
 	{2024273, "a cut did not count the bytes that another rule kept back"},
 	{10752079, "a cut in a field that another rule had removed was missed"},
 	{20020958, "a cut in a field let go before its line was whole came late"},
+	{700136591, "a proxy let a server go that had the beginning of a request, and the rest went nowhere"},
 	{447, "a request that waited for a dial stayed open when its client was reset and the dial failed"},
 }
 
