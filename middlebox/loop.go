@@ -51,10 +51,10 @@ type loop struct {
 	n    int
 	k    sys.Kernel
 	now  time.Time // as it was looked at last, at least once a turn; it never goes back
+	from time.Time // when this turn began
 	tune Tuning
 
-	begun     time.Time // when this turn began
-	owners    []owner // by socket number: who gets its events
+	owners    []owner   // by socket number: who gets its events
 	events    []sys.Event
 	buf       []byte // the one read buffer; what is read is written from it at once
 	scratch   faults.Scratch
@@ -99,7 +99,7 @@ type task struct {
 
 func newLoop(b *Box, n int, k sys.Kernel) *loop {
 	now := k.Now()
-	return &loop{box: b, n: n, k: k, now: now, begun: now, tune: b.tune,
+	return &loop{box: b, n: n, k: k, now: now, from: now, tune: b.tune,
 		events: make([]sys.Event, 256), buf: make([]byte, b.tune.Buffer)}
 }
 
@@ -119,7 +119,7 @@ func (l *loop) serve() {
 func (l *loop) turn(limit time.Duration) {
 	n := l.wait(limit)
 	l.look()
-	l.begun = l.now
+	l.from = l.now
 	l.spent = 0
 	l.takeMail()
 	for _, ev := range l.events[:n] {
@@ -146,7 +146,7 @@ func (l *loop) look() {
 // limit is over; not at all if there is work.
 func (l *loop) wait(limit time.Duration) int {
 	now := l.k.Now()
-	l.turns.Add(now.Sub(l.begun)) // the last turn is over
+	l.turns.Add(now.Sub(l.from)) // the last turn is over
 	if l.head < len(l.queue) || l.hasMail() {
 		limit = 0
 	}
