@@ -54,7 +54,7 @@ type loop struct {
 	from time.Time // when this turn began
 	tune Tuning
 
-	owners    []owner   // by socket number: who gets its events
+	owners    []owner // by socket number: who gets its events
 	events    []sys.Event
 	buf       []byte // the one read buffer; what is read is written from it at once
 	scratch   faults.Scratch
