@@ -171,6 +171,9 @@ func (r *rewriteStage) misses(s wire.Segment, x *Exchange) string {
 	if r.p.Find.Len()+r.p.Prefix.Len()+r.p.Suffix.Len() == 0 && r.p.Body.Text == "" {
 		return "none of find, prefix, suffix and body is given"
 	}
+	if headless(s) {
+		return lostHead
+	}
 	if !h.Complete {
 		return "its head is too long to be looked at whole"
 	}

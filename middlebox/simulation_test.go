@@ -61,6 +61,7 @@ var regressions = []struct {
 	{20020958, "a cut in a field let go before its line was whole came late"},
 	{700136591, "a proxy let a server go that had the beginning of a request, and the rest went nowhere"},
 	{700468058, "after a reset by command a proxy waited for the answer of a server that it had read as another's"},
+	{700987624, "chunks were made without end of a message whose head another rule had read away"},
 	{447, "a request that waited for a dial stayed open when its client was reset and the dial failed"},
 }
 
