@@ -132,7 +132,7 @@ func watcherThatNeverReads(t *testing.T, b *box) func() {
 }
 
 // aByteNowAndThen has 200 clients of an http route that say a request for ever, five
-// bytes of it a second each: before what was said has been waited for too long.
+// bytes of it a second each.
 func aByteNowAndThen(t *testing.T, b *box) func() {
 	var all []*raw
 	for range 200 {

@@ -50,9 +50,9 @@ func newcomer(t *testing.T, b *box) (net.Conn, error) {
 }
 
 // trips is how long their round trips take for a moment in which newcomers come and
-// go, too. A trip that had to wait
-// because the one before was not over counts from when it was to begin: a box that
-// stands still for 20 ms delays twenty trips of each session, not one.
+// go, too. A trip that had to wait because the one before was not over counts from
+// when it was to begin: a box that stands still for 20 ms delays twenty trips of each
+// session, not one.
 func trips(t *testing.T, b *box, sessions []*raw) times {
 	t.Helper()
 	var mu sync.Mutex
