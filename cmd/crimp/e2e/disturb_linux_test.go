@@ -62,7 +62,9 @@ func TestDisturbances(t *testing.T) {
 			defer d.disturb(t, b)()
 			begun, before := time.Now(), b.cpu()
 			time.Sleep(300 * time.Millisecond)
-			within(t, "processor time in a moment of nothing else", b.cpu()-before, time.Since(begun)/3)
+			used := b.cpu() - before
+			t.Logf("processor time in %v of nothing else: %v", time.Since(begun), used)
+			within(t, "processor time in a moment of nothing else", used, time.Since(begun)/5)
 		})
 	}
 }
@@ -131,18 +133,18 @@ func watcherThatNeverReads(t *testing.T, b *box) func() {
 	return func() { w.reset() }
 }
 
-// aByteNowAndThen has 200 clients of an http route that say a request for ever, five
+// aByteNowAndThen has 100 clients of an http route that say a request for ever, five
 // bytes of it a second each.
 func aByteNowAndThen(t *testing.T, b *box) func() {
 	var all []*raw
-	for range 200 {
+	for range 100 {
 		all = append(all, dial(t, b.routes["slow"]).send("GET /"))
 	}
 	next := 0
 	stop := repeatedly(func() {
 		_, _ = io.WriteString(all[next%len(all)], "x")
 		next++
-		time.Sleep(time.Millisecond)
+		time.Sleep(2 * time.Millisecond)
 	})
 	return func() {
 		stop()
