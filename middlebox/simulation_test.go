@@ -64,6 +64,8 @@ var regressions = []struct {
 	{700468058, "after a reset by command a proxy waited for the answer of a server that it had read as another's"},
 	{700987624, "chunks were made without end of a message whose head another rule had read away"},
 	{700524155, "the model expected a cut before a chunk whose size line was not whole, and held for another rule"},
+	{701403309, "the model took for the client's FIN one of a cut that is told only once an operator lets it out"},
+	{701325436, "a cut after a time named a place behind bytes that another rule kept back"},
 	{447, "a request that waited for a dial stayed open when its client was reset and the dial failed"},
 }
 
