@@ -156,6 +156,14 @@ func (p *Plan) Rule(name string) *Compiled {
 	return nil
 }
 
+// Without is the plan but for one rule: as Compile's prev it makes that rule start
+// afresh though it stands unchanged.
+func (p *Plan) Without(name string) *Plan {
+	out := *p
+	out.rules = slices.DeleteFunc(slices.Clone(p.rules), func(c *Compiled) bool { return c.Rule.Name == name })
+	return &out
+}
+
 // Compile validates rules and makes the plan of a route. The gates and counters
 // of rules that stand unchanged in prev (which may be nil) are carried on; an
 // arming or a change starts them afresh. On error, which names the field as
