@@ -2,9 +2,9 @@ package middlebox
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync/atomic"
 
 	"crimp/faults"
@@ -36,6 +36,22 @@ func (b *Box) Configure(routes []Route, who string) error {
 	wait()
 	return nil
 }
+
+// CheckRoutes says what Configure would say of routes before it touches a socket.
+// forbidden is for [Box.Forbid].
+func CheckRoutes(routes []Route, forbidden ...string) error {
+	b := &Box{numbers: map[string]*atomic.Uint64{}}
+	b.Forbid(forbidden...)
+	p := &plan{box: b}
+	for i, r := range routes {
+		if err := p.add(r, routeField(i)); err != nil {
+			return err
+		}
+	}
+	return p.check()
+}
+
+func routeField(i int) string { return "routes[" + strconv.Itoa(i) + "]" }
 
 // SetRoute makes a route be r, with its rules. Live sessions go on; what is new
 // holds for new ones, and the rules at once for all.
@@ -104,7 +120,7 @@ func (b *Box) configure(routes []Route, c Change) (wait func() int64, err error)
 	}
 	p := &plan{box: b, change: c, whole: true}
 	for i, r := range routes {
-		if err := p.add(r, fmt.Sprintf("routes[%d]", i)); err != nil {
+		if err := p.add(r, routeField(i)); err != nil {
 			return nil, err
 		}
 	}
@@ -157,7 +173,7 @@ func (p *plan) add(given Route, field string) error {
 		return err
 	}
 	if slices.ContainsFunc(p.steps, func(s *step) bool { return s.r.name == given.Name }) {
-		return faults.Errorf(faults.Invalid, field+".name", "there are two routes %q", given.Name)
+		return faults.Errorf(faults.Invalid, field+".name", "%q is the name of two routes", given.Name)
 	}
 	s := &step{field: field}
 	r, _ := b.route(given.Name)

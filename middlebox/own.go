@@ -37,7 +37,10 @@ func (b *Box) comesBack(s *step, all []*settings) error {
 	field := s.field + ".upstream"
 	for at, hops := s.conf, 0; at.dials().IsValid(); hops++ {
 		if why := b.forbiddenAddr(at.dials()); why != "" {
-			return faults.Errorf(faults.Invalid, field, "%s: %s", at.Upstream, why)
+			if at.Upstream != at.dials().String() { // a name
+				why = at.Upstream + ": " + why
+			}
+			return faults.Errorf(faults.Invalid, field, "%s", why)
 		}
 		i := slices.IndexFunc(all, func(x *settings) bool { return reaches(at.dials(), x.at) })
 		if i < 0 {

@@ -94,21 +94,17 @@ func (conf *configuration) check() *faults.Error {
 	if err := conf.Limits.Check("limits"); err != nil {
 		return err
 	}
-	seen := map[string]bool{}
 	for i, r := range conf.Routes {
-		at := fmt.Sprintf("routes[%d]", i)
-		if err := checkRoute(r, at); err != nil {
+		if err := checkRoute(r, fmt.Sprintf("routes[%d]", i)); err != nil {
 			return err
 		}
-		if seen[r.Name] {
-			return faults.Errorf(faults.Invalid, at+".name", "%q is the name of two routes", r.Name)
-		}
-		seen[r.Name] = true
-		if control := conf.Control.Listen; r.Upstream != "" && (r.Upstream == control || control == "" && r.Upstream == defaultControl) {
-			return faults.Errorf(faults.Invalid, at+".upstream", "%s is the box's own control address", r.Upstream)
-		}
 	}
-	return nil
+	control := conf.Control.Listen
+	if control == "" {
+		control = defaultControl
+	}
+	err, _ := middlebox.CheckRoutes(conf.Routes, control).(*faults.Error) // it gives no other
+	return err
 }
 
 var routeName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -137,20 +133,6 @@ func checkRoute(r middlebox.Route, at string) *faults.Error {
 			return faults.Errorf(faults.Invalid, at+"."+choice.field, "%q: one of %s was expected%s",
 				choice.value, strings.Join(choice.among, ", "), didYouMean(choice.value, choice.among, ""))
 		}
-	}
-	if r.Mode == "proxy" && r.Protocol == "tcp" {
-		return faults.Errorf(faults.Invalid, at+".protocol", "mode proxy speaks HTTP: expected http, got tcp")
-	}
-	return checkRules(r, at)
-}
-
-func checkRules(r middlebox.Route, at string) *faults.Error {
-	protocol := map[string]faults.Protocol{"http": faults.HTTP, "tcp": faults.TCP}[r.Protocol]
-	if r.Mode == "proxy" {
-		protocol = faults.HTTP
-	}
-	if _, err := faults.Compile(nil, 0, r.Name, protocol, r.Rules); err != nil {
-		return faults.Errorf(err.Code, below(at, err.Field), "%s", err.Message)
 	}
 	return nil
 }
