@@ -111,6 +111,7 @@ type Box struct {
 	held   atomic.Int64 // bytes kept back, as of each session's last round
 	next   int          // which loop gets the next session; the first loop's
 	noDial atomic.Pointer[[]netip.AddrPort]
+	home   home
 	listed atomic.Pointer[[]*route] // routes, for readers without the mutex
 
 	// mu orders changes. It is held while something is checked, compiled and

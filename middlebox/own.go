@@ -2,9 +2,12 @@ package middlebox
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"crimp/faults"
 )
@@ -42,7 +45,7 @@ func (b *Box) comesBack(s *step, all []*settings) error {
 			}
 			return faults.Errorf(faults.Invalid, field, "%s", why)
 		}
-		i := slices.IndexFunc(all, func(x *settings) bool { return reaches(at.dials(), x.at) })
+		i := slices.IndexFunc(all, func(x *settings) bool { return b.reaches(at.dials(), x.at) })
 		if i < 0 {
 			return nil
 		}
@@ -71,7 +74,7 @@ func (s *settings) dials() netip.AddrPort {
 
 // forbidden says why a session of r may not dial an address; empty: it may.
 func (b *Box) forbidden(r *route, to netip.AddrPort) string {
-	if at := r.bound.Load(); at != nil && reaches(to, *at) {
+	if at := r.bound.Load(); at != nil && b.reaches(to, *at) {
 		return fmt.Sprintf("%s is where the route itself listens", to)
 	}
 	return b.forbiddenAddr(to)
@@ -83,7 +86,7 @@ func (b *Box) forbiddenAddr(to netip.AddrPort) string {
 		return ""
 	}
 	for _, at := range *list {
-		if reaches(to, at) {
+		if b.reaches(to, at) {
 			return fmt.Sprintf("%s is the box's own address", to)
 		}
 	}
@@ -91,12 +94,36 @@ func (b *Box) forbiddenAddr(to netip.AddrPort) string {
 }
 
 // reaches says whether a connection to an address comes to where a listener
-// listens: the same address, or a local one where it listens on all.
-func reaches(to, at netip.AddrPort) bool {
+// listens: the same address, or one of this machine where it listens on all.
+func (b *Box) reaches(to, at netip.AddrPort) bool {
 	if to.Port() != at.Port() || at.Port() == 0 {
 		return false
 	}
 	ip, on := to.Addr().Unmap(), at.Addr().Unmap()
 	everywhere := !on.IsValid() || on.IsUnspecified()
-	return ip == on || everywhere && (ip.IsLoopback() || ip.IsUnspecified()) || ip.IsUnspecified() && on.IsLoopback()
+	return ip == on || everywhere && (ip.IsLoopback() || ip.IsUnspecified() || b.home.has(ip)) || ip.IsUnspecified() && on.IsLoopback()
+}
+
+// home is the addresses of this machine. To ask the system takes about as long as
+// a new connection, and a loop may ask for each: an answer is good for a second.
+type home struct{ last atomic.Pointer[homeAddrs] }
+
+type homeAddrs struct {
+	asked time.Time
+	addrs []netip.Addr
+}
+
+func (h *home) has(ip netip.Addr) bool {
+	known := h.last.Load()
+	if known == nil || time.Since(known.asked) > time.Second {
+		known = &homeAddrs{asked: time.Now()}
+		nets, _ := net.InterfaceAddrs() // none known: what is compared then is what can be
+		for _, n := range nets {
+			if p, err := netip.ParsePrefix(n.String()); err == nil {
+				known.addrs = append(known.addrs, p.Addr().Unmap())
+			}
+		}
+		h.last.Store(known)
+	}
+	return slices.Contains(known.addrs, ip.WithZone(""))
 }
