@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -26,6 +27,7 @@ type configuration struct {
 
 	file  string // where it was read from
 	loops int    // 0: as many as fit the machine
+	drawn bool   // Seed is: nobody gave one
 }
 
 // controlSettings is where and to whom a box answers.
@@ -105,6 +107,21 @@ func (conf *configuration) check() *faults.Error {
 	}
 	err, _ := middlebox.CheckRoutes(conf.Routes, control).(*faults.Error) // it gives no other
 	return err
+}
+
+// settled is what conf says other than the configuration a box was started from,
+// of that which holds until it is started anew.
+func (conf *configuration) settled(from *configuration) (keys []string) {
+	if !conf.drawn && *conf.Seed != *from.Seed {
+		keys = append(keys, "seed")
+	}
+	if !reflect.DeepEqual(conf.Control, from.Control) {
+		keys = append(keys, "control")
+	}
+	if conf.Limits != from.Limits {
+		keys = append(keys, "limits")
+	}
+	return keys
 }
 
 var routeName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
