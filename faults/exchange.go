@@ -33,6 +33,7 @@ type Exchange struct {
 	requested bool          // its request's last byte was read
 	answered  bool          // its final response's last byte was read
 	replied   bool          // a rule answers it: what the server says of it is not its status
+	made      int64         // body bytes of that answer
 	done      bool          // told as finished
 	asked     bool          // its start line was said to the server: an answer will come
 	renamed   bool          // with another method: as
