@@ -160,6 +160,14 @@ func (p *Plan) Rule(name string) *Compiled {
 	return nil
 }
 
+// Without is the plan but for one rule: as Compile's prev it makes that rule start
+// afresh though it stands unchanged.
+func (p *Plan) Without(name string) *Plan {
+	out := *p
+	out.rules = slices.DeleteFunc(slices.Clone(p.rules), func(c *Compiled) bool { return c.Rule.Name == name })
+	return &out
+}
+
 // Compile validates rules and makes the plan of a route. The gates and counters
 // of rules that stand unchanged in prev (which may be nil) are carried on; an
 // arming or a change starts them afresh. On error, which names the fields as
@@ -235,7 +243,7 @@ func (p *Plan) compile(r Rule, field string) (*Compiled, *Error) {
 			continue // as it is given, the rule is for the http sessions of this route only
 		}
 		if http && p.protocol == TCP {
-			return nil, Errorf(Invalid, join(field, "fault"), "%s needs an http route; %q is tcp", r.Fault, p.route)
+			return nil, p.tcpCannot(r, prep, m, field)
 		}
 		c.match, c.client = m, match.Client
 		for _, p := range prep.each() {
@@ -247,6 +255,19 @@ func (p *Plan) compile(r Rule, field string) (*Compiled, *Error) {
 	}
 	c.key.Name = r.Name
 	return c, nil
+}
+
+// tcpCannot says what of a rule needs an http route: the fault, with its place, or
+// else what it is matched or drawn by.
+func (p *Plan) tcpCannot(r Rule, prep *prepared, m *matcher, field string) *Error {
+	key := "gate.key"
+	if m.HTTPKeys() {
+		key = "match." + m.HTTPKey()
+	}
+	if slices.ContainsFunc(prep.each(), func(p *prepared) bool { return p.kind.http || !p.at.IsStream() }) {
+		return Errorf(Invalid, join(field, "fault"), "%s needs an http route; %q is tcp", r.Fault, p.route)
+	}
+	return Errorf(Invalid, join(field, key), "needs an http route; %q is tcp", p.route)
 }
 
 func needsHTTP(prep *prepared, m *matcher) bool {

@@ -84,6 +84,8 @@ func TestConfigErrorsHaveAPlace(t *testing.T) {
 		{"duplicate rule", web + "  rules:\n  - fault: truncate\n  - fault: truncate\n", `f.yaml:7:`},
 		{"message rule on a tcp route", web + "  protocol: tcp\n  rules:\n  - fault: truncate\n", `"web" is tcp`},
 		{"its own control address", "control: { listen: 127.0.0.1:5 }\nroutes:\n- { name: w, listen: \"127.0.0.1:0\", upstream: \"127.0.0.1:5\" }\n", `f.yaml:3:47: routes[0].upstream: 127.0.0.1:5 is the box's own address`},
+		{"an upstream that is the route itself", "routes:\n- { name: w, listen: \"127.0.0.1:5\", upstream: \"127.0.0.1:5\" }\n", `f.yaml:2:47: routes[0].upstream: 127.0.0.1:5 would dial in a circle`},
+		{"an answer for http alone", web + "  protocol: tcp\n  on_dial_error: 502\n", `f.yaml:6:18: routes[0].on_dial_error: 502 needs an http route; "web" is tcp`},
 		{"open to all without token", "control: { listen: 0.0.0.0:5 }\n", `f.yaml:1:20: control.listen: 0.0.0.0:5 is not a loopback address`},
 		{"one listening address for two", web + "- { name: other, listen: \"127.0.0.1:80\", upstream: \"127.0.0.1:9\" }\n- { name: third, listen: \"127.0.0.1:80\", upstream: \"127.0.0.1:9\" }\n", `f.yaml:6:26: routes[2].listen: 127.0.0.1:80 is the address of route "other"`},
 		{"syntax", "a: [1\nb: 2\n", `f.yaml:2:1: `},
