@@ -47,7 +47,7 @@ func (c *Client) Subscribe(ctx context.Context, topics ...string) (*Subscription
 		var r SubscribeResult
 		if failed = json.Unmarshal(raw, &r); failed == nil {
 			s.ID, s.Seq, s.State = r.Sub, r.Seq, r.State
-			c.adopt(s, out)
+			c.adopt(s.ID, s, func() { s.deliver(out) })
 		}
 	})
 	if err == nil {
@@ -60,29 +60,42 @@ func (c *Client) Subscribe(ctx context.Context, topics ...string) (*Subscription
 	return s, nil
 }
 
-// adopt registers a subscription before the first notification to it is read.
-func (c *Client) adopt(s *Subscription, out chan Notice) {
+// receiver gets notifications; it never waits.
+type receiver interface {
+	notice(method string, params json.RawMessage)
+	stop()
+}
+
+// adopt registers a receiver before the first notification to it is read.
+func (c *Client) adopt(id int64, to receiver, deliver func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
-		s.stop() // it ended in this very moment
+		to.stop() // it ended in this very moment
 	}
-	c.subs[s.ID] = s
-	c.work.Go(func() { s.deliver(out) })
+	c.subs[id] = to
+	c.work.Go(deliver)
+}
+
+// drop hands a receiver nothing more.
+func (c *Client) drop(id int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.subs, id)
+}
+
+func (c *Client) unsubscribe(ctx context.Context, id int64, to receiver) error {
+	c.drop(id)
+	to.stop()
+	return c.Call(ctx, "unsubscribe", UnsubscribeParams{Sub: id}, nil)
 }
 
 // Close ends the subscription.
-func (s *Subscription) Close(ctx context.Context) error {
-	s.client.mu.Lock()
-	delete(s.client.subs, s.ID)
-	s.client.mu.Unlock()
-	s.stop()
-	return s.client.Call(ctx, "unsubscribe", UnsubscribeParams{Sub: s.ID}, nil)
-}
+func (s *Subscription) Close(ctx context.Context) error { return s.client.unsubscribe(ctx, s.ID, s) }
 
 func (s *Subscription) stop() { s.once.Do(func() { close(s.done) }) }
 
-// notice hands a notification to its subscription.
+// notice hands a notification to whom it is for.
 func (c *Client) notice(method string, params json.RawMessage) {
 	var to struct {
 		Sub int64 `json:"sub"`
@@ -93,9 +106,12 @@ func (c *Client) notice(method string, params json.RawMessage) {
 	c.mu.Lock()
 	s := c.subs[to.Sub]
 	c.mu.Unlock()
-	if s == nil {
-		return
+	if s != nil {
+		s.notice(method, params)
 	}
+}
+
+func (s *Subscription) notice(method string, params json.RawMessage) {
 	var n Notice
 	var err error
 	switch method {

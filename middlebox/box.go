@@ -107,9 +107,10 @@ type Box struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 
-	live   atomic.Int64 // sessions
-	held   atomic.Int64 // bytes kept back, as of each session's last round
-	next   int          // which loop gets the next session; the first loop's
+	live atomic.Int64 // sessions
+	held atomic.Int64 // bytes kept back, as of each session's last round
+	captureCount
+	next   int // which loop gets the next session; the first loop's
 	noDial atomic.Pointer[[]netip.AddrPort]
 	listed atomic.Pointer[[]*route] // routes, for readers without the mutex
 
