@@ -10,7 +10,8 @@
 // has not taken), pipe.go (what nobody need see), ending.go, linger.go; how sessions
 // come, and how many may: listener.go, crowd.go; then how things change: change.go,
 // rules.go, configure.go, own.go, panic.go, close.go; and what is told: notes.go,
-// journal.go, record.go, ring.go, filter.go, lists.go, and in figures, stats.go.
+// journal.go, record.go, ring.go, filter.go, lists.go, in figures, stats.go, and in
+// bytes, capture.go, captured.go, chunk.go.
 //
 // # Its bounds
 //
