@@ -32,17 +32,8 @@ type Capturing struct {
 func (c *Client) Capture(ctx context.Context, o middlebox.CaptureOptions) (*Capturing, error) {
 	out := make(chan middlebox.Chunk)
 	s := &Capturing{C: out, client: c, wake: make(chan struct{}, 1), done: make(chan struct{})}
-	var failed error
-	_, err := c.call(ctx, "capture", o, func(raw json.RawMessage) {
-		if failed = json.Unmarshal(raw, &s.CaptureResult); failed == nil {
-			c.adopt(s.Sub, s, func() { s.deliver(out) })
-		}
-	})
-	if err == nil {
-		err = failed
-	}
+	err := c.begin(ctx, "capture", o, &s.CaptureResult, s, func() { c.adopt(s.Sub, s, func() { s.deliver(out) }) })
 	if err != nil {
-		s.stop()
 		return nil, err
 	}
 	return s, nil

@@ -42,19 +42,12 @@ type Subscription struct {
 func (c *Client) Subscribe(ctx context.Context, topics ...string) (*Subscription, error) {
 	out := make(chan Notice)
 	s := &Subscription{C: out, client: c, wake: make(chan struct{}, 1), done: make(chan struct{})}
-	var failed error
-	_, err := c.call(ctx, "subscribe", SubscribeParams{Topics: topics}, func(raw json.RawMessage) {
-		var r SubscribeResult
-		if failed = json.Unmarshal(raw, &r); failed == nil {
-			s.ID, s.Seq, s.State = r.Sub, r.Seq, r.State
-			c.adopt(s.ID, s, func() { s.deliver(out) })
-		}
+	var r SubscribeResult
+	err := c.begin(ctx, "subscribe", SubscribeParams{Topics: topics}, &r, s, func() {
+		s.ID, s.Seq, s.State = r.Sub, r.Seq, r.State
+		c.adopt(s.ID, s, func() { s.deliver(out) })
 	})
-	if err == nil {
-		err = failed
-	}
 	if err != nil {
-		s.stop()
 		return nil, err
 	}
 	return s, nil
@@ -64,6 +57,24 @@ func (c *Client) Subscribe(ctx context.Context, topics ...string) (*Subscription
 type receiver interface {
 	notice(method string, params json.RawMessage)
 	stop()
+}
+
+// begin calls a method that notifications to a receiver follow; then is called with its
+// result, before the first of them is read.
+func (c *Client) begin(ctx context.Context, method string, params, result any, to receiver, then func()) error {
+	var failed error
+	_, err := c.call(ctx, method, params, func(raw json.RawMessage) {
+		if failed = json.Unmarshal(raw, result); failed == nil {
+			then()
+		}
+	})
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		to.stop()
+	}
+	return err
 }
 
 // adopt registers a receiver before the first notification to it is read.
