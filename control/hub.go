@@ -95,7 +95,11 @@ func checkTopic(field, topic string) error {
 	if field != "type" {
 		known = append(known, statsTopic)
 	}
-	return faults.Errorf(faults.Invalid, field, "no event type %.60q%s", topic, faults.Hint(topic, known))
+	hint := faults.Hint(topic, known)
+	if hint == "" {
+		hint = "; expected one of " + strings.Join(known, ", ")
+	}
+	return faults.Errorf(faults.Invalid, field, "no event type %.60q%s", topic, hint)
 }
 
 // eventTypesAndWords are the event types and their first words.

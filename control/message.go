@@ -1,6 +1,7 @@
 package control
 
 import (
+	"slices"
 	"time"
 
 	"crimp/faults"
@@ -233,6 +234,9 @@ type ResyncNote struct {
 	Seq   int64           `json:"seq"`
 	State middlebox.State `json:"state"`
 }
+
+// EventTypes are the types of events there are.
+func EventTypes() []string { return slices.Clone(eventTypes) }
 
 // eventTypes are all event types. A topic is one of these, or the first word of
 // one.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"runtime/debug"
 	"strings"
@@ -251,7 +252,14 @@ func sessionAct(c *call, p ActParams) (ActResult, error) {
 		return ActResult{}, err
 	}
 	n, err := c.srv.box.Act(f, acts[p.Act], sides[p.Side], c.change(p.Why, nil))
-	if err == nil && n == 0 && p.ID != "" {
+	if p.ID == "" {
+		return ActResult{n}, err
+	}
+	var fault *faults.Error
+	if errors.As(err, &fault) && fault.Field == "session" {
+		fault.Field = "id"
+	}
+	if err == nil && n == 0 {
 		err = faults.Errorf(faults.NotFound, "id", "no live session %q", p.ID)
 	}
 	return ActResult{n}, err

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -61,6 +62,41 @@ func fetch(url string) (int, error) {
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	return len(b), err
+}
+
+// A call with several mistakes is told of all: the first in the error's own members,
+// the others behind it.
+func TestAllMistakesOfACall(t *testing.T) {
+	base, _, box := realWorld(t)
+	c, err := Dial(t.Context(), base, DialOptions{Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	before := box.State().Seq
+	for _, test := range []struct{ method, params, want string }{
+		{"rule.set", `{"route": "web", "rule": {"fault": "cut", "params": {"end": "fni"}, "match": {"path": "x"}}, "befor": "y"}`,
+			"invalid rule.params.end invalid rule.match.path invalid befor"},
+		{"route.set", `{"route": {"name": "a b", "upstream": "x", "rules": [{"fault": "stall"}, {"fault": "trunkate"}]}}`,
+			"not_found route.rules[1].fault"}, // decoded first; what it says of the route itself, only when it is all of the right form
+		{"route.set", `{"route": {"name": "a b", "upstream": "x", "rules": [{"fault": "stall"}, {"fault": "stall"}]}}`,
+			"invalid route.name invalid route.listen invalid route.upstream conflict route.rules[1].name"},
+	} {
+		var fault *faults.Error
+		if err := c.Call(t.Context(), test.method, json.RawMessage(test.params), nil); !errors.As(err, &fault) {
+			t.Fatalf("%s %s: %v", test.method, test.params, err)
+		}
+		var got []string
+		for _, e := range fault.All() {
+			got = append(got, string(e.Code), e.Field)
+		}
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("%s %s: %v, want %s", test.method, test.params, got, test.want)
+		}
+	}
+	if after := box.State().Seq; after != before {
+		t.Errorf("%d events came of it", after-before)
+	}
 }
 
 func TestArmActWait(t *testing.T) {

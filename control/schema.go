@@ -23,19 +23,6 @@ import (
 // The document as a whole is the schema of the configuration file; methods,
 // notifications and errors stand beside it under their own keys.
 
-// configuration is the shape of the configuration file, for its schema.
-type configuration struct {
-	Seed    uint64 `json:"seed,omitempty" help:"of every random draw"`
-	Control struct {
-		Listen    string   `json:"listen,omitempty" help:"the control address"`
-		TokenFile string   `json:"token_file,omitempty"`
-		Origins   []string `json:"origins,omitempty" help:"pages that may speak to it besides its own"`
-		Hosts     []string `json:"hosts,omitempty" help:"names it may be called by besides loopback ones"`
-	} `json:"control,omitempty"`
-	Limits middlebox.Limits  `json:"limits,omitempty"`
-	Routes []middlebox.Route `json:"routes,omitempty"`
-}
-
 // required are the members that inputs from other packages must have; our own
 // say so by tag. All else has a default.
 var required = map[reflect.Type][]string{
@@ -74,7 +61,7 @@ func serveSchema(w http.ResponseWriter, _ *http.Request) {
 // Schema is the JSON Schema document of the configuration and the protocol.
 var Schema = sync.OnceValue(func() []byte {
 	g := &schemaWriter{defs: object{}, types: map[string]reflect.Type{}}
-	config := g.of(reflect.TypeFor[configuration](), true)
+	config := g.of(reflect.TypeFor[Configuration](), true)
 	calls := object{}
 	for _, m := range methods {
 		calls[m.name] = object{"description": m.help, "params": g.of(m.params, true)}

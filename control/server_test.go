@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -331,7 +332,7 @@ func TestShutdownCutsWhoDoesNotRead(t *testing.T) {
 
 func TestErrorCodesThereAndBack(t *testing.T) {
 	for code := range numbers {
-		sent := faults.Errorf(code, "a.b", "no good")
+		sent := faults.Errorf(code, "a.b", "no good").And(faults.Errorf(faults.Invalid, "a.c", "nor this"))
 		b, err := json.Marshal(onWire(sent))
 		if err != nil {
 			t.Fatal(err)
@@ -340,7 +341,7 @@ func TestErrorCodesThereAndBack(t *testing.T) {
 		if err := json.Unmarshal(b, &w); err != nil {
 			t.Fatal(err)
 		}
-		if got := w.back(); *got != *sent {
+		if got := w.back(); !reflect.DeepEqual(got, sent) {
 			t.Errorf("%+v came back as %+v", sent, got)
 		}
 	}

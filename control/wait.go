@@ -93,7 +93,7 @@ func (w *waiting) since(s *Server) (int64, error) {
 		}
 		names = append(names, r.Name)
 	}
-	return 0, faults.Errorf(faults.NotFound, "rule", "no rule %q%s", f.Rule, faults.Hint(f.Rule, names))
+	return 0, faults.Errorf(faults.NotFound, "rule", "no rule %q%s", f.Rule, faults.Among(f.Rule, names))
 }
 
 // until looks at events until enough matched: then it returns "", else why it
@@ -222,7 +222,7 @@ func (w *waiting) ofRoute(s *Server) string {
 		}
 		names = append(names, r.Name)
 	}
-	return fmt.Sprintf("; there is no route %q%s", w.filter.Route, faults.Hint(w.filter.Route, names))
+	return fmt.Sprintf("; there is no route %q%s", w.filter.Route, faults.Among(w.filter.Route, names))
 }
 
 // misses lists counters by key: "path 3, status 1".

@@ -73,7 +73,9 @@ type errorData struct {
 	Code    faults.Code `json:"code"`
 	Field   string      `json:"field"`
 	Message string      `json:"message"`
-	Current any         `json:"current,omitempty"` // of a conflict over if_rev: the rule or route as it stands
+	// More are the further mistakes of a call that has several, each with the same three members.
+	More    []*faults.Error `json:"more,omitempty"`
+	Current any             `json:"current,omitempty"` // of a conflict over if_rev: the rule or route as it stands
 }
 
 // onWire makes the wire's error of err. What is not a *faults.Error is a bug
@@ -96,13 +98,13 @@ func onWire(err error) *wireError {
 }
 
 func numbered(number int, e *faults.Error) *wireError {
-	return &wireError{Code: number, Message: e.Error(), Data: errorData{Code: e.Code, Field: e.Field, Message: e.Message}}
+	return &wireError{Code: number, Message: e.Error(), Data: errorData{Code: e.Code, Field: e.Field, Message: e.Message, More: e.More}}
 }
 
 // back is the error that a client gets from the wire.
 func (w *wireError) back() *faults.Error {
 	if w.Data.Code != "" {
-		return &faults.Error{Code: w.Data.Code, Field: w.Data.Field, Message: w.Data.Message}
+		return &faults.Error{Code: w.Data.Code, Field: w.Data.Field, Message: w.Data.Message, More: w.Data.More}
 	}
 	for code, number := range numbers {
 		if number == w.Code && code != faults.Bind {

@@ -126,10 +126,10 @@ func (l *lane) unshelve(done bool) {
 func (l *lane) settleShelf() {
 	switch b := l.shelf(); {
 	case b == nil:
-	case l.out.holds() >= l.e.o.Held:
+	case l.holding() >= l.e.o.Held:
 		s := b.slot
 		s.between()
-		s.miss("more than may be held")
+		s.miss(tooMuch)
 		l.unshelve(false)
 	case l.dir == wire.Downstream && l.e.q.first() == nil:
 		l.unshelve(true)

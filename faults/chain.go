@@ -54,7 +54,7 @@ func (l *lane) missed() {
 	for _, s := range l.chain {
 		if s.msg && s.stage == nil && !s.at.done && !s.asked {
 			s.w.at, s.w.by = l.e.now, nil
-			s.miss("position")
+			s.miss(noPlace())
 		}
 	}
 }

@@ -147,13 +147,13 @@ func (c *chunkStage) Segment(s wire.Segment, w *Writer) {
 // begin decides, at the start of a message, what is to be done with it.
 func (c *chunkStage) begin(s wire.Segment, w *Writer) {
 	why := chunkable(s, w.Exchange())
-	if why == "" {
+	if why == (Miss{}) {
 		why = w.Reframed(remade)
 	}
-	if why == "" && c.p.Mode == "rechunk" {
+	if why == (Miss{}) && c.p.Mode == "rechunk" {
 		why = w.Reframed(damaged)
 	}
-	if why != "" {
+	if why != (Miss{}) {
 		w.Miss(why)
 		c.off = true
 		return
@@ -166,7 +166,7 @@ func (c *chunkStage) begin(s wire.Segment, w *Writer) {
 		w.Reframes(damaged)
 		return
 	} else if most := (h.Length + ownChunks - 1) / ownChunks; h.Length >= 0 && int64(c.p.N) > most && c.p.Mode != "no_last" && c.p.Mode != "trailer" {
-		w.Miss("it has only " + strconv.FormatInt(most, 10) + " chunks")
+		w.Miss(Miss{missPosition, "it has only " + strconv.FormatInt(most, 10) + " chunks"})
 		c.off = true
 		return
 	}
@@ -192,7 +192,7 @@ func (c *chunkStage) fire(w *Writer) bool {
 func (c *chunkStage) chunked(s wire.Segment, w *Writer) {
 	if c.off || w.slot.leaving && !c.omitted || !c.here(s) || !c.fire(w) {
 		if s.End && !c.off {
-			w.Miss("it has no chunk " + strconv.Itoa(c.p.N))
+			w.Miss(Miss{missPosition, "it has no chunk " + strconv.Itoa(c.p.N)})
 		}
 		w.Send(s)
 		return

@@ -25,19 +25,19 @@ type chunker struct {
 }
 
 // chunkable says why a message, whose head is complete, has no chunks and cannot
-// be given any; empty if it has or can.
-func chunkable(s wire.Segment, x *Exchange) string {
+// be given any; none if it has or can.
+func chunkable(s wire.Segment, x *Exchange) Miss {
 	switch h := s.Head; {
 	case h == nil || !h.Complete:
-		return "its head is too long to be looked at whole"
+		return Miss{missHeld, "its head is too long to be looked at whole"}
 	case h.Framing == wire.ByChunks:
-		return ""
+		return Miss{}
 	case h.Framing != wire.ByLength && h.Framing != wire.UntilClose:
-		return "it has no body"
+		return Miss{missFraming, "it has no body"}
 	case receiver10(s, x):
-		return "its receiver speaks HTTP/1.0, which has no chunks"
+		return Miss{missFraming, "its receiver speaks HTTP/1.0, which has no chunks"}
 	}
-	return ""
+	return Miss{}
 }
 
 // segment takes a segment and hands the chunked message's to put.

@@ -11,7 +11,7 @@ import (
 // coded keeps a body that came gzip-coded (RFC 9110 section 8.4.1.3) until it is
 // whole: only then can it be decoded, changed and coded anew. What is kept and what
 // it decodes to are bounded, so that neither a large body nor one that decodes to
-// more than anybody has room for (a zip bomb) costs more than that.
+// more than anybody has room for (a zip bomb) costs more than that. It counts as held.
 type coded struct {
 	data []byte
 	over bool // too large, or let go: what comes passes as it is
@@ -49,7 +49,7 @@ func (c *coded) take() []byte {
 
 // recoded is a whole body changed by edit, or why it cannot be; coded anew without
 // compressing, which takes no time of others.
-func recoded(body []byte, edit func([]byte) []byte) (out []byte, why string) {
+func recoded(body []byte, edit func([]byte) []byte) (out []byte, why Miss) {
 	var plain []byte
 	if len(body) > 0 {
 		r, err := gzip.NewReader(bytes.NewReader(body))
@@ -57,19 +57,19 @@ func recoded(body []byte, edit func([]byte) []byte) (out []byte, why string) {
 			plain, err = io.ReadAll(io.LimitReader(r, codedMost+1))
 		}
 		if err != nil {
-			return nil, "its body is not the gzip it says it is"
+			return nil, Miss{missCoding, "its body is not the gzip it says it is"}
 		}
 	}
 	if len(plain) > codedMost {
-		return nil, "its body decodes to more than 1 MiB"
+		return nil, Miss{missHeld, "its body decodes to more than 1 MiB"}
 	}
 	changed := edit(plain)
 	if bytes.Equal(changed, plain) {
-		return body, ""
+		return body, Miss{}
 	}
 	var b bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&b, gzip.NoCompression) // the level is a valid one
 	w.Write(changed)                                    // a Buffer takes everything
 	w.Close()
-	return b.Bytes(), ""
+	return b.Bytes(), Miss{}
 }

@@ -54,11 +54,15 @@ func (p PartOf) param(name string) string {
 
 // prepareParts prepares each part with what of the parameters is its own.
 func (s *spec) prepareParts(params map[string]any, field string) (*prepared, *Error) {
+	var errs *Error
 	own := make([]map[string]any, len(s.composite.Parts))
 	for _, key := range sortedKeys(params) {
 		i := slices.IndexFunc(s.composite.Parts, func(p PartOf) bool { return strings.HasPrefix(canonical(key), p.param("")) })
 		if i < 0 {
-			return nil, Errorf(Invalid, join(field, key), "%s has no such parameter%s", s.name, Hint(key, s.paramNames()))
+			if !errs.full() {
+				errs = errs.And(Errorf(Invalid, key, "%s has no parameter %q%s", s.name, key, Hint(key, s.paramNames())))
+			}
+			continue
 		}
 		if own[i] == nil {
 			own[i] = map[string]any{}
@@ -69,8 +73,11 @@ func (s *spec) prepareParts(params map[string]any, field string) (*prepared, *Er
 	for i, part := range s.composite.Parts {
 		prep, err := kinds[part.Kind].prepare(laidUnder(part.Params, own[i]), "")
 		if err != nil {
-			err.Field = join(field, part.param(err.Field))
-			return nil, err
+			for _, e := range err.All() {
+				e.Field = part.param(e.Field)
+			}
+			errs = errs.And(err)
+			continue
 		}
 		prep.optional, prep.without = part.Optional, part.Without
 		for name, v := range prep.values {
@@ -78,7 +85,7 @@ func (s *spec) prepareParts(params map[string]any, field string) (*prepared, *Er
 		}
 		out.parts = append(out.parts, prep)
 	}
-	return out, nil
+	return out, errs.In(field)
 }
 
 func (s *spec) paramNames() (names []string) {
@@ -111,8 +118,9 @@ func (e *Engine) tellWithout() {
 			}
 			if b := e.bondOf(p.rule.state); !b.told {
 				b.told = true
+				p.rule.state.miss(missPackets)
 				e.tellNow(Note{Kind: NoteMissed, Rule: p.rule, Pos: inserted, Body: inserted,
-					Text: "packets cannot be filtered here: stalls in place of " + p.prep.kind.name})
+					Word: missPackets, Text: "packets cannot be filtered here: stalls in place of " + p.prep.kind.name})
 			}
 		}
 	}

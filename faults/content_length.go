@@ -94,7 +94,7 @@ func (c *contentLengthStage) Segment(s wire.Segment, w *Writer) {
 		c.done = true
 		if c.p.Mode != "set" || s.Head.Find("Content-Length") >= 0 {
 			w.Unfire()
-			w.Miss("no Content-Length that can be rewritten")
+			w.Miss(Miss{missField, "no Content-Length that can be rewritten"})
 		} else if w.FireNow() {
 			w.Insert([]byte("Content-Length: " + c.p.Value + "\r\n"))
 		}
@@ -107,7 +107,7 @@ func (c *contentLengthStage) Segment(s wire.Segment, w *Writer) {
 // begin asks the gate, if the message has what is to be rewritten: what stands
 // behind must know from the start that its length is no more the peer's.
 func (c *contentLengthStage) begin(s wire.Segment, w *Writer) {
-	if why := w.Reframed(remade); why != "" {
+	if why := w.Reframed(remade); why != (Miss{}) {
 		w.Miss(why)
 		c.done = true
 		return

@@ -15,7 +15,8 @@ import (
 // not given stays as it is, so into may hold defaults; so does what is null.
 //
 // The error's Field is the path of what it is about, starting with field:
-// "routes[0].rules[1].params.at". On error into may be partly written.
+// "routes[0].rules[1].params.at". It goes on behind a mistake and tells of all;
+// what is right is written to into all the same.
 //
 // Tags beside json: `required:"true"` refuses an object without the key,
 // `enum:"a,b"`, `min` and `max` bound it, `accept:"number"` lets a string field
@@ -130,28 +131,32 @@ func (n *node) decodeStruct(v reflect.Value, field string) *Error {
 	if n.kind != objectNode {
 		return Errorf(Invalid, field, "expected an object, got %s", n.describe())
 	}
+	var errs *Error
 	fields := fieldsOf(v.Type())
 	for i := range n.members {
+		if errs.full() {
+			return errs
+		}
 		m := &n.members[i]
 		path := join(field, m.key)
 		f := findStructField(fields, m.key)
 		if f == nil {
-			return Errorf(Invalid, path, "%s", unknownKey(m.key, fields))
+			errs = errs.And(unknownKey(m.key, fields).In(field))
+			continue
 		}
 		to := v.FieldByIndex(f.index)
-		if err := m.value.decode(to, path, f.lenient); err != nil {
-			return err
+		err := m.value.decode(to, path, f.lenient)
+		if err == nil && m.value.kind != nullNode {
+			err = f.limits.check(to, path)
 		}
-		if err := f.limits.check(to, path); err != nil && m.value.kind != nullNode {
-			return err
-		}
+		errs = errs.And(err)
 	}
 	for i := range fields {
 		if f := &fields[i]; f.required && !n.gives(f.key) {
-			return Errorf(Invalid, join(field, f.key), "is required")
+			errs = errs.Then(Errorf(Invalid, join(field, f.key), "is required"))
 		}
 	}
-	return nil
+	return errs
 }
 
 func (n *node) gives(key string) bool {
@@ -163,18 +168,22 @@ func (n *node) gives(key string) bool {
 	return false
 }
 
-func unknownKey(key string, fields []structField) string {
+func unknownKey(key string, fields []structField) *Error {
 	keys := make([]string, len(fields))
 	for i, f := range fields {
 		keys[i] = f.key
 	}
-	if hint := Hint(key, keys); hint != "" {
-		return fmt.Sprintf("unknown key %q%s", key, hint)
+	err := Errorf(Invalid, key, "unknown key %q", key)
+	err.meant = Suggest(key, keys)
+	switch {
+	case err.meant != "":
+		err.Message += Hint(key, keys)
+	case len(keys) == 0:
+		err.Message += ": none is expected"
+	default:
+		err.Message += "; expected one of " + strings.Join(keys, ", ")
 	}
-	if len(keys) == 0 {
-		return fmt.Sprintf("unknown key %q: none is expected", key)
-	}
-	return fmt.Sprintf("unknown key %q; expected one of %s", key, strings.Join(keys, ", "))
+	return err
 }
 
 func (n *node) decodeMap(v reflect.Value, field string) *Error {
@@ -185,17 +194,19 @@ func (n *node) decodeMap(v reflect.Value, field string) *Error {
 	if n.kind != objectNode {
 		return Errorf(Invalid, field, "expected an object, got %s", n.describe())
 	}
+	var errs *Error
 	out := reflect.MakeMapWithSize(t, len(n.members))
 	for i := range n.members {
+		if errs.full() {
+			break
+		}
 		m := &n.members[i]
 		value := reflect.New(t.Elem()).Elem()
-		if err := m.value.decode(value, join(field, m.key), false); err != nil {
-			return err
-		}
+		errs = errs.And(m.value.decode(value, join(field, m.key), false))
 		out.SetMapIndex(reflect.ValueOf(m.key).Convert(t.Key()), value)
 	}
 	v.Set(out)
-	return nil
+	return errs
 }
 
 func (n *node) decodeList(v reflect.Value, field string) *Error {
@@ -209,12 +220,14 @@ func (n *node) decodeList(v reflect.Value, field string) *Error {
 	} else {
 		v.Set(reflect.MakeSlice(v.Type(), len(n.items), len(n.items)))
 	}
+	var errs *Error
 	for i := range n.items {
-		if err := n.items[i].decode(v.Index(i), index(field, i), false); err != nil {
-			return err
+		if errs.full() {
+			break
 		}
+		errs = errs.And(n.items[i].decode(v.Index(i), index(field, i), false))
 	}
-	return nil
+	return errs
 }
 
 // decodeScalar reads bools, numbers and plain strings.

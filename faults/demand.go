@@ -28,7 +28,7 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	switch {
 	case l.mute:
 		return Demand{Mode: Read}
-	case e.waitsAtDoor(), e.early(d), l.silent(), l.out.stalled(), l.out.holds() >= e.o.Held && !e.unled(d):
+	case e.waitsAtDoor(), e.early(d), l.silent(), l.out.stalled(), l.holding() >= e.o.Held && !e.unled(d):
 		return Demand{Mode: Hold}
 	}
 	for _, s := range l.opposite().chain {
@@ -78,5 +78,5 @@ func (e *Engine) unled(d wire.Direction) bool {
 // Room is how many bytes of a direction may be given to Step though Demand says
 // Hold: they are held, in order. It is for the last words of a peer that is gone.
 func (e *Engine) Room(d wire.Direction) int {
-	return max(0, e.o.Held-e.lanes[d].out.holds())
+	return max(0, e.o.Held-e.lanes[d].holding())
 }

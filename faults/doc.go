@@ -60,8 +60,10 @@
 //	halted    all of a direction, while an operator stalls it
 //	gag       the same, while a rule has pulled its cable                   packet.go
 //
-// A kind that needs the whole of a body to change it keeps it itself, bounded, and
-// says what it made when the body is whole (coded.go).
+// A kind that needs the whole of a body to change it keeps it itself, and says what it
+// made when the body is whole (coded.go). What stages keep counts as held too; what is
+// more than may be goes on as it came, for to leave its source unread would be for
+// ever (keep.go).
 //
 // # Unseen bytes
 //
@@ -118,5 +120,6 @@
 //   - A session has one shelf: a second rule that would keep whole messages misses.
 //   - A body coded with gzip that is to be rewritten is no stream: it leaves when it is
 //     whole, and as it came if that is more than 1 MiB.
-//   - Interim responses said one by one (interim with every) pass by the rules behind.
+//   - Endless interim responses pass by the rules behind: before the answer there is no
+//     end to them, and a rule is shown what goes out in its order.
 package faults

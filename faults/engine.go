@@ -129,6 +129,8 @@ func (e *Engine) Step(now time.Time, in Input) []Action {
 		e.hangup(in.Dir)
 	case InUnread:
 		e.unread(in.N)
+	case InCramped:
+		e.lanes[in.Dir].letGo()
 	case InSwap:
 		e.swap(in.Plan)
 	case InCommand:
@@ -241,9 +243,9 @@ func (e *Engine) Deadline() time.Time {
 // Behind says that the session has more to do at once, and is made to wait for it.
 func (e *Engine) Behind() { e.due = max(1, e.now.Sub(e.opened)) }
 
-// HeldBytes is how many bytes wait in each direction.
+// HeldBytes is how many bytes wait in each direction, said or kept by a stage.
 func (e *Engine) HeldBytes() (down, up int) {
-	return e.lanes[wire.Downstream].out.holds(), e.lanes[wire.Upstream].out.holds()
+	return e.lanes[wire.Downstream].holding(), e.lanes[wire.Upstream].holding()
 }
 
 // Offset is how many bytes of a direction's stream came in: the place of the next

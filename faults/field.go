@@ -125,7 +125,7 @@ func (f *fieldStage) last(w *Writer) {
 		value = f.fill(nil)
 	case "set", "add":
 	default:
-		w.Miss("no field " + f.p.Name)
+		w.Miss(Miss{missField, "no field " + f.p.Name})
 		return
 	}
 	if w.Fire() {

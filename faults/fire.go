@@ -50,11 +50,3 @@ func (w *Writer) Fire() bool {
 	}
 	return w.slot.fires
 }
-
-// Miss says that the message does not have what the rule damages.
-func (w *Writer) Miss(why string) {
-	if !w.slot.asked {
-		w.slot.asked = true
-		w.slot.miss(why)
-	}
-}

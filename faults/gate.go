@@ -42,22 +42,22 @@ func (g Gate) With(over Gate) Gate {
 }
 
 // check says what is wrong with the gate.
-func (g Gate) check(field string) *Error {
+func (g Gate) check(field string) (errs *Error) {
 	for _, n := range []struct {
 		key   string
 		value int64
 	}{{"skip", g.Skip}, {"every", g.Every}, {"times", g.Times}} {
 		if n.value < 0 {
-			return Errorf(Invalid, join(field, n.key), "expected a whole number from 0, got %d", n.value)
+			errs = errs.And(Errorf(Invalid, n.key, "expected a whole number from 0, got %d", n.value))
 		}
 	}
 	if p := g.Probability; p != nil && !(*p >= 0 && *p <= 1) {
-		return Errorf(Invalid, join(field, "probability"), "expected %s, got %v", p.expects(), float64(*p))
+		errs = errs.And(Errorf(Invalid, "probability", "expected %s, got %v", p.expects(), float64(*p)))
 	}
 	if kind, _ := keyOf(g.Key); kind == badKey {
-		return Errorf(Invalid, join(field, "key"), "expected path, client or header:NAME, got %q", g.Key)
+		errs = errs.And(Errorf(Invalid, "key", "expected path, client or header:NAME, got %q", g.Key))
 	}
-	return nil
+	return errs.In(field)
 }
 
 // HTTPKey says whether the gate's key is known of an exchange only.

@@ -119,7 +119,7 @@ type blindHop struct {
 func (b *blindHop) Segment(s wire.Segment, w *Writer) {
 	if s.Start && b.how == "echo" && s.Head.Framing == wire.ByChunks {
 		b.off = true
-		w.Miss("it is chunked, which HTTP/1.0 has not")
+		w.Miss(Miss{missFraming, "it is chunked, which HTTP/1.0 has not"})
 	}
 	request := w.Dir() == wire.Upstream
 	switch {
@@ -191,7 +191,7 @@ func (c *correctHop) Segment(s wire.Segment, w *Writer) {
 func (c *correctHop) begin(s wire.Segment, w *Writer) {
 	h := s.Head
 	if !h.Complete || h.Framing == wire.Tunnel || h.Framing == wire.Undecided {
-		w.Miss("it is no message whose framing can be said anew")
+		w.Miss(Miss{missFraming, "it is no message whose framing can be said anew"})
 		return
 	}
 	x := w.Exchange()
@@ -209,7 +209,7 @@ func (c *correctHop) begin(s wire.Segment, w *Writer) {
 	if h.Framing != wire.ByChunks {
 		return
 	}
-	if c.kept = w.Reframed(remade, damaged, resaid) != ""; c.kept {
+	if c.kept = w.Reframed(remade, damaged, resaid) != (Miss{}); c.kept {
 		return
 	}
 	w.Reframes(resaid)

@@ -15,6 +15,7 @@ const (
 	InReset                       // the sender of Dir sent RST; everything readable before it was given
 	InHangup                      // Dir is on Hold, and its sender's FIN waits unread in the kernel
 	InUnread                      // Dir is on Hold with Tell, and N bytes wait unread in the kernel
+	InCramped                     // more is held than may be, elsewhere too: what stages keep of Dir goes on as it is
 	InSwap                        // Plan replaces the plan in force
 	InTick                        // Deadline has come
 	InCommand                     // an operator acts on this session: Act, Side
@@ -52,9 +53,12 @@ func (e *Engine) bytes(d wire.Direction, b []byte) {
 	}
 	if e.pair == nil {
 		e.opaque(d, b)
-		return
+	} else {
+		e.pair.Feed(d, b)
 	}
-	e.pair.Feed(d, b)
+	if l := &e.lanes[d]; l.kept() >= e.o.Held {
+		l.letGo()
+	}
 }
 
 // opaque passes bytes that are not looked at as HTTP.

@@ -13,15 +13,14 @@ import (
 // fasthttp hand a 103 to the program as the answer, HttpURLConnection hangs;
 // of endless 102s only java.net.http tires, after 3,000.
 //
-// They start where the final answer would, whose bytes wait behind them. Endless
-// ones end when disarmed, and after 16 MiB. Rules that stand behind this one see
-// them if they come at once. With `every` they do not: those said later come out of
-// what waits already, as often as asked, without costing memory for each; latency,
-// bandwidth and slice then act on the answer alone.
+// They start where the final answer would, whose bytes wait behind them. Rules that
+// stand behind this one see each, as it comes. Endless ones pass by them, for there is
+// no end to what they would have to be shown before the answer: those come out of the
+// one that waits, without costing memory for each, until disarmed or after 16 MiB.
 type interim struct {
 	Status int      `json:"status" help:"their status" min:"100" max:"199"`
-	Count  int64    `json:"count" help:"how many; 0: endless" min:"0" max:"100000"`
-	Every  Duration `json:"every" help:"from one to the next, and from the last to the answer; not 0s: rules that stand behind do not see them" min:"0s" max:"1h"`
+	Count  int64    `json:"count" help:"how many; 0: endless, which rules that stand behind do not see" min:"0" max:"100000"`
+	Every  Duration `json:"every" help:"from one to the next, and from the last to the answer" min:"0s" max:"1h"`
 }
 
 // endlessInterim bounds what endless interim responses come to, in bytes: a client
@@ -131,8 +130,10 @@ func (k *interimStage) say(w *Writer) {
 	case every == 0:
 		w.Insert(bytes.Repeat(b, int(k.p.Count)))
 	default:
-		w.Repeat(b, k.p.Count, every)
-		w.Delay(time.Duration(k.p.Count) * every)
+		for range k.p.Count {
+			w.Insert(b)
+			w.Wait(every)
+		}
 	}
 }
 

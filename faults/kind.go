@@ -140,8 +140,7 @@ func Declare[P any](k Kind[P]) struct{} {
 		}
 		if k.Check != nil {
 			if err := k.Check(p); err != nil {
-				err.Field = join(field, err.Field)
-				return nil, err
+				return nil, err.In(field)
 			}
 		}
 		out := &prepared{kind: s, values: paramValues(p)}

@@ -62,11 +62,12 @@ func (m Match) Compile(field string) (*Matcher, *Error) { return m.compile(field
 
 func (m Match) compile(field string) (*matcher, *Error) {
 	out := &Matcher{down: true}
-	for _, part := range []func(*Matcher) (key string, err *Error){m.direction, m.ofSession, m.ofExchange, m.ofRequest, m.ofHeader, m.ofStatus} {
-		if key, err := part(out); err != nil {
-			err.Field = join(field, join(key, err.Field))
-			return nil, err
-		}
+	var errs *Error
+	for _, part := range []func(*Matcher) *Error{m.direction, m.ofSession, m.ofExchange, m.ofRequest, m.ofHeader, m.ofStatus} {
+		errs = errs.And(part(out))
+	}
+	if errs != nil {
+		return nil, errs.In(field)
 	}
 	return out, nil
 }
@@ -79,7 +80,7 @@ func (m *Matcher) add(key string, http bool, want string, is func(b []byte, f *F
 	}
 }
 
-func (m Match) direction(out *Matcher) (string, *Error) {
+func (m Match) direction(out *Matcher) (errs *Error) {
 	switch m.Direction {
 	case "", "downstream":
 	case "upstream":
@@ -87,35 +88,31 @@ func (m Match) direction(out *Matcher) (string, *Error) {
 	case "both":
 		out.up = true
 	default:
-		return "direction", Errorf(Invalid, "", "%s", notOneOf(m.Direction, []string{"downstream", "upstream", "both"}))
+		errs = errs.And(Errorf(Invalid, "direction", "%s", notOneOf(m.Direction, []string{"downstream", "upstream", "both"})))
 	}
-	return "", nil
+	return errs
 }
 
-func (m Match) ofSession(out *Matcher) (string, *Error) {
+func (m Match) ofSession(out *Matcher) (errs *Error) {
 	if m.Session != "" {
 		r, err := ordinals(m.Session)
-		if err != nil {
-			return "session", err
-		}
+		errs = errs.And(err.In("session"))
 		out.add("session", false, m.Session, isSession, func(f *Facts) Answer { return sure(r.Has(f.Session)) })
 	}
 	if m.Client != "" {
 		c, ok := parseClients(m.Client)
 		if !ok {
-			return "client", Errorf(Invalid, "", "expected an address, address:port or CIDR such as 10.0.0.0/8, got %q", m.Client)
+			errs = errs.And(Errorf(Invalid, "client", "expected an address, address:port or CIDR such as 10.0.0.0/8, got %q", m.Client))
 		}
 		out.add("client", false, m.Client, isClient, func(f *Facts) Answer { return sure(c.has(f.Client)) })
 	}
-	return "", nil
+	return errs
 }
 
-func (m Match) ofExchange(out *Matcher) (string, *Error) {
+func (m Match) ofExchange(out *Matcher) (errs *Error) {
 	if m.Exchange != "" {
 		r, err := ordinals(m.Exchange)
-		if err != nil {
-			return "exchange", err
-		}
+		errs = errs.And(err.In("exchange"))
 		out.add("exchange", true, m.Exchange, isExchange, func(f *Facts) Answer { return ofExchange(f, r.Has(f.Exchange)) })
 	}
 	if m.Reused != nil {
@@ -125,17 +122,17 @@ func (m Match) ofExchange(out *Matcher) (string, *Error) {
 	if m.Idle != "" {
 		r, err := parseSpan(m.Idle)
 		if err != nil {
-			return "idle", Errorf(Invalid, "", "%v", err)
+			errs = errs.And(Errorf(Invalid, "idle", "%v", err))
 		}
 		out.add("idle", true, m.Idle, isIdle, func(f *Facts) Answer { return ofExchange(f, f.Reused && r.has(f.Idle)) })
 	}
-	return "", nil
+	return errs
 }
 
-func (m Match) ofRequest(out *Matcher) (string, *Error) {
+func (m Match) ofRequest(out *Matcher) (errs *Error) {
 	if m.Method != "" {
 		if !isToken(strings.ReplaceAll(m.Method, "?", "")) && strings.Trim(m.Method, "?") != "" {
-			return "method", Errorf(Invalid, "", "expected a method such as GET, got %q", m.Method)
+			errs = errs.And(Errorf(Invalid, "method", "expected a method such as GET, got %q", m.Method))
 		}
 		glob := m.Method
 		out.add("method", true, m.Method, isMethod, func(f *Facts) Answer {
@@ -148,14 +145,14 @@ func (m Match) ofRequest(out *Matcher) (string, *Error) {
 	if m.Host != "" {
 		glob := hostGlob(m.Host)
 		if glob.text == "" || strings.ContainsAny(m.Host, "/ @") {
-			return "host", Errorf(Invalid, "", "expected a host or glob such as *.example.com, got %q", m.Host)
+			errs = errs.And(Errorf(Invalid, "host", "expected a host or glob such as *.example.com, got %q", m.Host))
 		}
 		out.add("host", true, m.Host, isHost, func(f *Facts) Answer { return askHost(f, glob) })
 	}
 	if m.Path != "" {
 		glob := m.Path
 		if !strings.ContainsAny(glob[:1], "/*?") {
-			return "path", Errorf(Invalid, "", "expected a glob that starts with / or *, such as /api/*, got %q", glob)
+			errs = errs.And(Errorf(Invalid, "path", "expected a glob that starts with / or *, such as /api/*, got %q", glob))
 		}
 		out.add("path", true, m.Path, isPath, func(f *Facts) Answer {
 			if f.Request == nil {
@@ -164,17 +161,17 @@ func (m Match) ofRequest(out *Matcher) (string, *Error) {
 			return sure(globMatch(glob, pathOf(f.Request.Target()), false))
 		})
 	}
-	return "", nil
+	return errs
 }
 
-func (m Match) ofHeader(out *Matcher) (string, *Error) {
+func (m Match) ofHeader(out *Matcher) (errs *Error) {
 	seen := map[string]bool{}
 	for _, name := range sortedKeys(m.Header) {
 		if !isToken(name) {
-			return "header", Errorf(Invalid, name, "expected the name of a field, got %q", name)
+			errs = errs.And(Errorf(Invalid, join("header", name), "expected the name of a field, got %q", name))
 		}
 		if seen[strings.ToLower(name)] {
-			return "header", Errorf(Invalid, name, "given twice")
+			errs = errs.And(Errorf(Invalid, join("header", name), "given twice"))
 		}
 		seen[strings.ToLower(name)] = true
 		glob := m.Header[name]
@@ -182,16 +179,16 @@ func (m Match) ofHeader(out *Matcher) (string, *Error) {
 			return isHeader(append(append(b, name...), ' '), f, name)
 		}, func(f *Facts) Answer { return askHeader(f, name, glob) })
 	}
-	return "", nil
+	return errs
 }
 
-func (m Match) ofStatus(out *Matcher) (string, *Error) {
+func (m Match) ofStatus(out *Matcher) (errs *Error) {
 	if m.Status == "" {
-		return "", nil
+		return nil
 	}
 	r, err := parseStatus(m.Status)
 	if err != nil {
-		return "status", Errorf(Invalid, "", "%v", err)
+		errs = errs.And(Errorf(Invalid, "status", "%v", err))
 	}
 	out.status, out.asks = r, true
 	out.add("status", true, m.Status, isStatus, func(f *Facts) Answer {
@@ -200,7 +197,7 @@ func (m Match) ofStatus(out *Matcher) (string, *Error) {
 		}
 		return sure(r.Has(uint64(f.Status)))
 	})
-	return "", nil
+	return errs
 }
 
 // ordinals reads a range of numbers that count from 1.

@@ -7,7 +7,7 @@ type NoteKind uint8
 
 const (
 	NoteFired            NoteKind = iota // a fault acted
-	NoteMissed                           // a matching message did not have the rule's position
+	NoteMissed                           // a rule that matched had nothing to damage
 	NoteSpent                            // the rule fired for the last time its gate allows
 	NoteOpaque                           // a direction is relayed as opaque bytes from here on: Text says why
 	NoteHeld                             // a head was held to its limit and let go: Text says why
@@ -28,6 +28,7 @@ type Note struct {
 	Bytes    int64  // bytes of the direction said before it
 	Body     int64  // body bytes of the message said before it (-1: outside any)
 	Text     string // of NoteMissed why, of others as their kind says; for people
+	Word     string // of NoteMissed: what it is counted under, one of MissWords
 }
 
 // tellNow adds a note to this Step's; they follow its other actions.

@@ -105,35 +105,41 @@ func decodeParams[P any](kind string, defaults P, params map[string]any, field s
 	out := defaults
 	v := reflect.ValueOf(&out).Elem()
 	fields := fieldsOf(v.Type())
+	var errs *Error
 	given := map[string]bool{}
 	for _, key := range sortedKeys(params) {
-		path := join(field, key)
+		if errs.full() {
+			break
+		}
 		f := findParam(fields, key)
-		if f == nil {
-			return defaults, Errorf(Invalid, path, "%s", unknownParam(kind, key, fields))
+		switch {
+		case f == nil:
+			errs = errs.And(unknownParam(kind, key, fields))
+			continue
+		case given[f.key]:
+			errs = errs.And(Errorf(Invalid, key, "given twice: '-' and '_' are the same"))
+			continue
 		}
-		if given[f.key] {
-			return defaults, Errorf(Invalid, path, "given twice: '-' and '_' are the same")
+		n, err := nodeOf(params[key], key)
+		if err == nil {
+			given[f.key] = n.kind != nullNode
+			to := v.FieldByIndex(f.index)
+			if at, is := to.Interface().(Position); is && at != (Position{}) && n.kind == stringNode && n.text == "" {
+				errs = errs.And(Errorf(Invalid, key, "expected a position such as %s, got nothing", at))
+				continue
+			}
+			if err = n.decode(to, key, true); err == nil && n.kind != nullNode {
+				err = f.limits.check(to, key)
+			}
 		}
-		n, err := nodeOf(params[key], path)
-		if err != nil {
-			return defaults, err
-		}
-		given[f.key] = n.kind != nullNode
-		to := v.FieldByIndex(f.index)
-		if err := n.decode(to, path, true); err != nil {
-			return defaults, err
-		}
-		if err := f.limits.check(to, path); err != nil && n.kind != nullNode {
-			return defaults, err
-		}
+		errs = errs.And(err)
 	}
 	for _, f := range fields {
 		if f.required && !given[f.key] {
-			return defaults, Errorf(Invalid, join(field, f.key), "%s needs it", kind)
+			errs = errs.Then(Errorf(Invalid, f.key, "%s needs it", kind))
 		}
 	}
-	return out, nil
+	return out, errs.In(field)
 }
 
 func findParam(fields []structField, key string) *structField {
@@ -145,15 +151,17 @@ func findParam(fields []structField, key string) *structField {
 	return nil
 }
 
-func unknownParam(kind, key string, fields []structField) string {
+func unknownParam(kind, key string, fields []structField) *Error {
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.key
 	}
 	if len(names) == 0 {
-		return fmt.Sprintf("%s has no parameter %q; it has none", kind, key)
+		return Errorf(Invalid, key, "%s has no parameter %q; it has none", kind, key)
 	}
-	return fmt.Sprintf("%s has no parameter %q%s; it has %s", kind, key, strings.TrimSuffix(Hint(key, names), "?"), strings.Join(names, ", "))
+	err := Errorf(Invalid, key, "%s has no parameter %q%s; it has %s", kind, key, strings.TrimSuffix(Hint(key, names), "?"), strings.Join(names, ", "))
+	err.meant = Suggest(key, names)
+	return err
 }
 
 // nodeOf is a value of a params object as a node. A program may give its own

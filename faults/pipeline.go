@@ -218,7 +218,7 @@ func (k *pipelineStage) answer(s wire.Segment, w *Writer) {
 		k.keep(s, w)
 	}
 	if s.Start && !first && s.Head.Framing == wire.UntilClose && w.Shelving() {
-		w.slot.miss("an answer behind it lasts until the close")
+		w.slot.miss(Miss{missFraming, "an answer behind it lasts until the close"})
 		k.leave(w) // nothing can stand behind that one
 	}
 	w.Send(s)
@@ -253,9 +253,9 @@ func (k *pipelineStage) answer(s wire.Segment, w *Writer) {
 func (k *pipelineStage) keep(s wire.Segment, w *Writer) {
 	switch {
 	case s.Head.Framing == wire.UntilClose:
-		k.miss("it lasts until the close", w)
+		k.miss(Miss{missFraming, "it lasts until the close"}, w)
 	case !w.Piped(true):
-		k.miss("nothing was asked behind it", w)
+		k.miss(Miss{missAlone, "nothing was asked behind it"}, w)
 	default:
 		k.shelve(w, bar{swap: k.p.Mode == "reorder"})
 	}
@@ -266,9 +266,9 @@ func (k *pipelineStage) shelve(w *Writer, b bar) {
 	if k.p.Mode == "merge" {
 		b.lone = mix(w.Key()) | 1
 	}
-	switch {
-	case w.slot.lane.e.shelf != nil:
-		k.miss("another rule keeps messages", w)
+	switch kept := w.slot.lane.e.shelf; {
+	case kept != nil:
+		k.miss(Miss{missRule, "the session's messages are kept by " + kept.slot.part.rule.Name()}, w)
 	case !w.Fire():
 		k.leave(w)
 	default:
@@ -280,7 +280,7 @@ func (k *pipelineStage) shelve(w *Writer, b bar) {
 func (k *pipelineStage) end(w *Writer) {
 	switch {
 	case !w.Piped(false):
-		k.miss("nothing was asked behind it", w)
+		k.miss(Miss{missAlone, "nothing was asked behind it"}, w)
 	case w.FireBehind():
 		w.End(k.p.End, OtherClose)
 	default:
@@ -288,7 +288,7 @@ func (k *pipelineStage) end(w *Writer) {
 	}
 }
 
-func (k *pipelineStage) miss(why string, w *Writer) {
+func (k *pipelineStage) miss(why Miss, w *Writer) {
 	w.Miss(why)
 	k.leave(w)
 }

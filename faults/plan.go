@@ -73,8 +73,9 @@ type state struct {
 }
 
 // The keys under which a rule counts why it did not fire: the match keys in the
-// order they are asked, then these.
-var missNames = [...]string{"direction", "session", "client", "exchange", "reused", "idle", "method", "host", "path", "header", "status", "skip", "every", "probability", "spent", "position", "held"}
+// order they are asked, the gate's words, and those of misses.
+var missNames = [...]string{"direction", "session", "client", "exchange", "reused", "idle", "method", "host", "path", "header", "status", "skip", "every", "probability", "spent",
+	missPosition, missField, missFraming, missCoding, missRule, missAlone, missRead, missHeld, missParams, missPackets}
 
 const missKeys = len(missNames)
 
@@ -103,7 +104,7 @@ func (s *state) nearly(x *Exchange, m *matcher, f *Facts) {
 // Counters is what became of a rule since it was last armed or changed.
 type Counters struct {
 	Hits     int64            // occurrences in which it acted
-	Misses   map[string]int64 // by match key or gate word; only what is not 0
+	Misses   map[string]int64 // by match key, gate word or MissWords; only what is not 0
 	Spent    bool             // its gate says no from here on
 	NearMiss string           // the last exchange that failed on one match key alone, as [Matcher.Explain] has it: "GET /apis/x (path): path /apis/x is not /api/*"
 }
@@ -158,19 +159,25 @@ func (p *Plan) Rule(name string) *Compiled {
 
 // Compile validates rules and makes the plan of a route. The gates and counters
 // of rules that stand unchanged in prev (which may be nil) are carried on; an
-// arming or a change starts them afresh. On error, which names the field as
-// rules[i].…, nothing has changed.
+// arming or a change starts them afresh. On error, which names the fields as
+// rules[i].… of all that is wrong, nothing has changed.
 func Compile(prev *Plan, seed uint64, route string, protocol Protocol, rules []Rule) (*Plan, *Error) {
 	p := &Plan{seed: seed, route: route, protocol: protocol, armed: map[*state][]*part{}}
+	var errs *Error
+	named := make(map[string]bool, len(rules))
 	n := 0
 	for i, r := range rules {
-		field := "rules[" + strconv.Itoa(i) + "]"
-		if p.Rule(r.Name) != nil {
-			return nil, Errorf(Conflict, field+".name", "%s: there is a rule %q already", route, r.Name)
+		if errs.full() {
+			break
 		}
+		field := "rules[" + strconv.Itoa(i) + "]"
+		if named[r.Name] && r.Name != "" {
+			errs = errs.And(Errorf(Conflict, field+".name", "%s: there is a rule %q already", route, r.Name))
+		}
+		named[r.Name] = true
 		c, err := p.compile(r, field)
-		if err != nil {
-			return nil, err
+		if errs = errs.And(err); errs != nil {
+			continue
 		}
 		c.state = carried(prev, c)
 		for _, part := range c.parts {
@@ -181,6 +188,9 @@ func Compile(prev *Plan, seed uint64, route string, protocol Protocol, rules []R
 			}
 		}
 		p.rules = append(p.rules, c)
+	}
+	if errs != nil {
+		return nil, errs
 	}
 	return p, nil
 }

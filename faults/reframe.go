@@ -28,16 +28,16 @@ func (w *Writer) Reframes(what reframing) {
 }
 
 // Reframed is why a stage is not to touch the framing of the message in progress,
-// if a rule before has done one of these things to it; empty if none has.
-func (w *Writer) Reframed(whats ...reframing) string {
+// if a rule before has done one of these things to it; none if none has.
+func (w *Writer) Reframed(whats ...reframing) Miss {
 	if h := w.slot.lane.hold; h != nil {
 		for _, what := range whats {
 			if by := h.reframed[what]; by != "" {
-				return "its framing is " + by + "'s, which stands before"
+				return Miss{missRule, "its framing is " + by + "'s, which stands before"}
 			}
 		}
 	}
-	return ""
+	return Miss{}
 }
 
 // made says that a segment is neither the peer's nor stands for something of the

@@ -133,10 +133,10 @@ func (r *rewriteStage) Segment(s wire.Segment, w *Writer) {
 func (r *rewriteStage) begin(s wire.Segment, w *Writer) {
 	h := s.Head
 	why := r.misses(s, w.Exchange())
-	if why == "" {
+	if why == (Miss{}) {
 		why = w.Reframed(remade, damaged)
 	}
-	if why != "" {
+	if why != (Miss{}) {
 		w.Miss(why)
 		return
 	}
@@ -166,24 +166,24 @@ func (r *rewriteStage) begin(s wire.Segment, w *Writer) {
 }
 
 // misses says why a message is left as it is.
-func (r *rewriteStage) misses(s wire.Segment, x *Exchange) string {
+func (r *rewriteStage) misses(s wire.Segment, x *Exchange) Miss {
 	h := s.Head
 	if r.p.Find.Len()+r.p.Prefix.Len()+r.p.Suffix.Len() == 0 && r.p.Body.Text == "" {
-		return "none of find, prefix, suffix and body is given"
+		return Miss{missParams, "none of find, prefix, suffix and body is given"}
 	}
 	if !h.Complete {
-		return "its head is too long to be looked at whole"
+		return Miss{missHeld, "its head is too long to be looked at whole"}
 	}
 	if h.Framing != wire.ByLength && h.Framing != wire.ByChunks && h.Framing != wire.UntilClose {
-		return "it has no body"
+		return Miss{missFraming, "it has no body"}
 	}
 	if i := h.Find("Content-Encoding"); i >= 0 && !equalFold(h.Value(i), "identity") && r.p.Body.Text == "" && !gzipped(h) {
-		return "its body is " + string(h.Value(i)) + "-coded, and is not looked into"
+		return Miss{missCoding, "its body is " + string(h.Value(i)) + "-coded, and is not looked into"}
 	}
 	if h.Framing == wire.ByLength && r.p.Length == "fix" && (r.resized() || r.p.Body.Text == "" && gzipped(h)) {
 		return chunkable(s, x)
 	}
-	return ""
+	return Miss{}
 }
 
 // resized says that nobody knows the new length before the end.
@@ -216,7 +216,7 @@ func (r *rewriteStage) piece(s wire.Segment, w *Writer) {
 	switch {
 	case r.coded != nil && !r.coded.over:
 		if r.data = true; !r.coded.add(s.Data) {
-			r.giveUp("its body is larger than 1 MiB", w)
+			r.giveUp(Miss{missHeld, "its body is larger than 1 MiB"}, w)
 		}
 	case len(s.Data) > 0:
 		out := r.edit(s.Data)
@@ -287,7 +287,7 @@ func (r *rewriteStage) recode(w *Writer) {
 		head := joined(r.body, r.edit(plain))
 		return joined(head, r.kept, r.p.Suffix.Bytes(w.Rand(1).Uint64))
 	})
-	if r.body, r.kept = nil, nil; why != "" {
+	if r.body, r.kept = nil, nil; why != (Miss{}) {
 		r.giveUp(why, w)
 		return
 	}
@@ -296,8 +296,19 @@ func (r *rewriteStage) recode(w *Writer) {
 	r.say(out, w)
 }
 
+// Kept is what is kept of a coded body.
+func (r *rewriteStage) Kept(wire.Direction) int {
+	if r.coded == nil {
+		return 0
+	}
+	return len(r.coded.data)
+}
+
+// LetGo gives the body up.
+func (r *rewriteStage) LetGo(w *Writer) { r.giveUp(tooMuch, w) }
+
 // giveUp lets a coded body go on as it came.
-func (r *rewriteStage) giveUp(why string, w *Writer) {
+func (r *rewriteStage) giveUp(why Miss, w *Writer) {
 	w.Unfire()
 	w.Miss(why)
 	r.body = nil
@@ -333,7 +344,7 @@ func (r *rewriteStage) End(w *Writer) {
 // Disarm lets go what was kept of a body whose framing is as it was.
 func (r *rewriteStage) Disarm(w *Writer) {
 	if r.on && r.coded != nil && !r.coded.over {
-		r.giveUp("it ended, or the rule went, before the body was whole", w)
+		r.giveUp(Miss{missCoding, "it ended, or the rule went, before the body was whole"}, w)
 	}
 	r.say(r.kept, w)
 	r.kept = nil

@@ -31,17 +31,15 @@ type plainRule Rule
 // UnmarshalStrict is DecodeRule into r, for DecodeStrict.
 func (r *Rule) UnmarshalStrict(raw []byte, field string) *Error {
 	p := plainRule{Armed: true}
-	if err := DecodeStrict(raw, &p, field); err != nil {
-		return err
-	}
+	errs := DecodeStrict(raw, &p, field)
 	if p.Fault == "" {
-		return Errorf(Invalid, join(field, "fault"), "is required: the name of a fault or preset")
+		errs = errs.Then(Errorf(Invalid, join(field, "fault"), "is required: the name of a fault or preset"))
 	}
 	if p.Name == "" {
 		p.Name = p.Fault
 	}
 	*r = Rule(p)
-	return r.Check(field)
+	return errs.Then(r.Check(field))
 }
 
 // Check validates everything that can be known without the route.
@@ -63,15 +61,17 @@ func ValidName(s string) bool {
 // resolve finds the rule's kind, lays its preset's parameters, match and gate
 // under the rule's own, and validates all of it.
 func (r Rule) resolve(field string) (*prepared, Match, Gate, *Error) {
-	fail := func(err *Error) (*prepared, Match, Gate, *Error) { return nil, Match{}, Gate{}, err }
-	if !ValidName(r.Name) {
-		return fail(Errorf(Invalid, join(field, "name"), "expected 1 to 64 letters, digits, - _ or ., got %q", r.Name))
+	var errs *Error
+	if !ValidName(r.Name) && r.Name+r.Fault != "" { // without both it is the fault that is missing
+		errs = Errorf(Invalid, "name", "expected 1 to 64 letters, digits, - _ or ., got %q", r.Name)
 	}
 	s := specOf(r.Fault)
-	if s == nil {
-		return fail(Errorf(NotFound, join(field, "fault"), "no fault %q%s", r.Fault, FaultHint(r.Fault)))
-	}
 	params, match, gate := r.Params, r.Match, r.Gate
+	if s == nil {
+		errs = errs.And(Errorf(NotFound, "fault", "no fault %q%s", r.Fault, FaultHint(r.Fault)))
+		_, err := match.compile("match")
+		return nil, match, gate, errs.And(err).And(gate.check("gate")).In(field)
+	}
 	if p := presets[canonical(r.Fault)]; p != nil {
 		under, underGate := p.filters()
 		params, match, gate = laidUnder(p.Params, params), under.With(match), underGate.With(gate)
@@ -79,33 +79,32 @@ func (r Rule) resolve(field string) (*prepared, Match, Gate, *Error) {
 	if s.composite != nil {
 		match = (&Preset{Name: s.name, Match: s.composite.Match}).matched(match)
 	}
-	prep, err := s.prepare(params, join(field, "params"))
-	if err != nil {
-		return fail(err)
+	prep, err := s.prepare(params, "params")
+	m, bad := match.compile("match")
+	if errs = errs.And(err).And(bad).And(gate.check("gate")); errs == nil {
+		errs = s.fits(prep, match, m, gate)
 	}
-	m, err := match.Compile(join(field, "match"))
-	if err != nil {
-		return fail(err)
-	}
-	if err := gate.check(join(field, "gate")); err != nil {
-		return fail(err)
-	}
+	return prep, match, gate, errs.In(field)
+}
+
+// fits says what of a match and gate does not go with the fault, each being right
+// by itself.
+func (s *spec) fits(prep *prepared, match Match, m *matcher, gate Gate) *Error {
 	for _, p := range prep.each() {
 		if p.kind.group != Connect {
 			continue
 		}
 		if err := forArrivals(s.name, p.door, match, m, gate); err != nil {
-			err.Field = join(field, err.Field)
-			return fail(err)
+			return err
 		}
 	}
 	if want := prep.scope.direction(); prep.scope.Fixed && match.Direction != "" && match.Direction != want {
-		return fail(Errorf(Invalid, join(field, "match.direction"), "%s with these parameters acts %s, got %q", s.name, want, match.Direction))
+		return Errorf(Invalid, "match.direction", "%s with these parameters acts %s, got %q", s.name, want, match.Direction)
 	}
 	if _, up := prep.directions(m, match); m.NeedsStatus() && (up || s.both) {
-		return fail(Errorf(Invalid, join(field, "match.status"), "can never be known while the request is held: it is for rules on responses (direction downstream)"))
+		return Errorf(Invalid, "match.status", "can never be known while the request is held: it is for rules on responses (direction downstream)")
 	}
-	return prep, match, gate, nil
+	return nil
 }
 
 // direction is the one that a scope means.
@@ -204,29 +203,38 @@ func laidUnder(under string, params map[string]any) map[string]any {
 // Describe says what the rule does, in the catalogue's words: "cut at body:50%,
 // fin". For a rule that is not valid it is its fault's name.
 func (r Rule) Describe() string {
+	does, _ := r.describe(true)
+	return does
+}
+
+// DescribeWithoutPackets is Describe where packets cannot be filtered, and the kinds
+// that are left out there, none of most rules: what stands in for them is described.
+func (r Rule) DescribeWithoutPackets() (does string, without []string) { return r.describe(false) }
+
+func (r Rule) describe(packets bool) (does string, without []string) {
 	if r.Name == "" {
 		r.Name = r.Fault
 	}
 	prep, _, _, err := r.resolve("")
 	if err != nil {
-		return r.Fault
+		return r.Fault, nil
 	}
-	return prep.describe()
+	var parts []string
+	for _, part := range prep.each() {
+		switch {
+		case part.optional && !packets:
+			without = append(without, part.kind.name)
+		case !part.without || !packets:
+			parts = append(parts, part.describe())
+		}
+	}
+	return strings.Join(parts, " + "), without
 }
 
 // describe is the kind and what its parameters say beyond the defaults: what it
 // does, where, then the rest, and how it ends. What it does and how it ends are
 // said even if that is the default.
 func (p *prepared) describe() string {
-	if p.parts != nil {
-		var parts []string
-		for _, part := range p.parts {
-			if !part.without {
-				parts = append(parts, part.describe())
-			}
-		}
-		return strings.Join(parts, " + ")
-	}
 	var does, where, rest, ends []string
 	for _, param := range p.kind.params {
 		text := fmt.Sprint(p.values[param.Name])

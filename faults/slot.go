@@ -45,7 +45,7 @@ func (s *slot) open() {
 		s.reachHere()
 	case pos.Kind == ByteN && l.off > pos.N:
 		s.at.done, s.asked = true, true
-		s.miss("position")
+		s.miss(noPlace())
 	case pos.Kind == ByteN || pos.Kind == Next:
 		s.at.target, s.at.known = pos.N, true
 		if pos.Kind == Next {
@@ -137,7 +137,7 @@ func (s *slot) keepBack(seg wire.Segment) {
 			s.reach(s.tail.segs[0], 0)
 		} else {
 			s.asked = true
-			s.miss("position")
+			s.miss(noPlace())
 		}
 		s.letGo()
 	}
@@ -271,12 +271,6 @@ func (s *slot) ask() bool {
 		s.lane.note(Note{Kind: NoteSpent, Rule: s.part.rule, Exchange: s.ex, Dir: s.lane.dir}, s.w.at, s.w.by)
 	}
 	return true
-}
-
-// miss counts, and tells the journal, that the rule matched and did not act.
-func (s *slot) miss(why string) {
-	s.part.rule.state.miss("position")
-	s.lane.note(Note{Kind: NoteMissed, Rule: s.part.rule, Exchange: s.ex, Dir: s.lane.dir, Off: s.lane.off, Pos: inserted, Body: inserted, Text: why}, s.w.at, s.w.by)
 }
 
 // note says where byte k of seg stands, for a firing there.

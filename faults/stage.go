@@ -23,6 +23,7 @@ const (
 //	its place in the chain           Opener, Disarmer, Finisher
 //	its source's FIN and RST         Ender, Hanger, Gluer
 //	time                             Waker, Rester, Later
+//	bytes that it keeps              Keeper
 //	bytes that it need not see       Skipper, Counter
 //	bytes that are to stay unread    Taker, Rationer, Unreader
 type Stage interface {

@@ -92,7 +92,7 @@ func (p startLineStage) Segment(s wire.Segment, w *Writer) {
 		return
 	}
 	if p == (startLineStage{}) {
-		w.Miss("none of set, version, status, reason, method and target is given")
+		w.Miss(Miss{missParams, "none of set, version, status, reason, method and target is given"})
 	}
 	if !w.Fire() {
 		w.Send(s)

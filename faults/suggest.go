@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -26,6 +27,9 @@ func Suggest(word string, among []string) string {
 		if d > 0 && len(w) >= 3 && (strings.HasPrefix(n, w) || strings.HasPrefix(w, n) && len(n) >= 3) {
 			d = 1 // a word cut short or gone on with
 		}
+		if 2*d > len(w) {
+			continue // of a short word more than half is another
+		}
 		if d < distance || d == distance && best == "" && d <= 3 && d < len(n) {
 			best, distance = name, d
 		}
@@ -40,6 +44,28 @@ func Hint(word string, among []string) string {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""
+}
+
+// Among is what an error about a name that nothing has ends with: what was most
+// likely meant, else which names there are.
+func Among(word string, names []string) string {
+	const most = 10
+	if hint := Hint(word, names); hint != "" || len(names) == 0 {
+		return cmp.Or(hint, "; there is none")
+	}
+	quoted := make([]string, 0, most)
+	for _, name := range names[:min(most, len(names))] {
+		quoted = append(quoted, fmt.Sprintf("%q", name))
+	}
+	text := "; there is "
+	if len(names) > 1 {
+		text = "; there are "
+	}
+	text += strings.Join(quoted, ", ")
+	if more := len(names) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // editDistance counts the letters inserted, removed, changed or swapped with

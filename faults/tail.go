@@ -8,8 +8,9 @@ import (
 // body:-N can be N bytes before it: always the last N data bytes that came,
 // with the chunk framing between them.
 type tail struct {
-	segs []wire.Segment // Data are copies
-	data int64          // data bytes among them
+	segs  []wire.Segment // Data are copies
+	data  int64          // data bytes among them
+	bytes int            // all of them
 }
 
 // push adds a segment, in a copy of its own.
@@ -17,6 +18,7 @@ func (t *tail) push(s wire.Segment) {
 	s.Data = append([]byte(nil), s.Data...)
 	t.segs = append(t.segs, s)
 	t.data += dataLen(s)
+	t.bytes += len(s.Data)
 }
 
 // surplus takes out the first of what is more than n data bytes, false if there is none.
@@ -33,6 +35,7 @@ func (t *tail) surplus(n int64) (wire.Segment, bool) {
 		t.segs = t.segs[1:]
 	}
 	t.data -= dataLen(s)
+	t.bytes -= len(s.Data)
 	return s, true
 }
 

@@ -145,10 +145,10 @@ func (t *transferEncodingStage) Segment(s wire.Segment, w *Writer) {
 
 func (t *transferEncodingStage) begin(s wire.Segment, w *Writer) {
 	why := chunkable(s, w.Exchange())
-	if why == "" {
+	if why == (Miss{}) {
 		why = w.Reframed(remade, resaid)
 	}
-	if why != "" {
+	if why != (Miss{}) {
 		w.Miss(why)
 		return
 	}

@@ -149,7 +149,7 @@ func (u *unreadStage) answer(s wire.Segment, w *Writer) {
 	if !reached {
 		u.keep(s, w)
 		if s.End {
-			u.missed(w, "position")
+			u.missed(w, noPlace())
 		}
 		return
 	}
@@ -158,7 +158,7 @@ func (u *unreadStage) answer(s wire.Segment, w *Writer) {
 	}
 	switch {
 	case !u.input:
-		u.missed(w, "no input is unread")
+		u.missed(w, Miss{missRead, "no input is unread"})
 	case w.FireAs():
 		u.close(w)
 		return
@@ -189,6 +189,17 @@ func (u *unreadStage) keep(s wire.Segment, w *Writer) {
 	}
 }
 
+// Kept is what is in the send buffer, which is of answers.
+func (u *unreadStage) Kept(d wire.Direction) int {
+	if d != wire.Downstream {
+		return 0
+	}
+	return u.bytes
+}
+
+// LetGo lets the answer go on whole.
+func (u *unreadStage) LetGo(w *Writer) { u.missed(w, tooMuch) }
+
 // flush lets the send buffer out.
 func (u *unreadStage) flush(w *Writer) {
 	for _, s := range u.kept {
@@ -197,7 +208,7 @@ func (u *unreadStage) flush(w *Writer) {
 	u.kept, u.bytes = nil, 0
 }
 
-func (u *unreadStage) missed(w *Writer, why string) {
+func (u *unreadStage) missed(w *Writer, why Miss) {
 	w.Miss(why)
 	u.leave(w)
 }
@@ -230,7 +241,7 @@ func (u *unreadStage) Unread(n int64, w *Writer) {
 
 // close: what the client said last is never relayed, what is kept never said.
 func (u *unreadStage) close(w *Writer) {
-	u.over, u.closed, u.kept = true, true, nil
+	u.over, u.closed, u.kept, u.bytes = true, true, nil, 0
 	w.Discard()
 	w.End(Rst, OtherClose)
 }

@@ -71,10 +71,10 @@ func (w *Writer) Omit(s wire.Segment) {
 func (w *Writer) Continue(s Stage) { w.slot.stage = s }
 
 // Repeat inserts b n times, every so often, one after the other and before
-// whatever is said next, which waits for the last. Rules further on do not see
-// it: most of it is said when the message, and its stages, may be long gone. The
-// caller says, by Delay or Until, how long that is. When the rule is
-// disarmed no more are said.
+// whatever is said next. It is for what has no end but the rule's: rules further on
+// do not see it, for most of it is said when the message, and its stages, may be
+// long gone. The caller says by Until how long that is. When the rule is disarmed no
+// more are said.
 func (w *Writer) Repeat(b []byte, n int64, every time.Duration) {
 	if w.ended || len(b) == 0 || n <= 0 {
 		return

@@ -59,10 +59,11 @@ type RouteState struct {
 type RuleState struct {
 	faults.Rule
 	Route   string           `json:"route"`
-	Summary string           `json:"summary"`            // "cut at body:50%, fin"
+	Summary string           `json:"summary"`            // what it does here: "cut at body:50%, fin"
+	Without string           `json:"without,omitempty"`  // what of it is left out here, and why: "packet_loss, which needs CAP_NET_ADMIN: ..."
 	Rev     int64            `json:"rev"`                // another one with each change of it
 	Hits    int64            `json:"hits"`               // since it was last armed or changed
-	Misses  map[string]int64 `json:"misses,omitempty"`   // by match key or gate word ("skip", "probability", ...), "position"
+	Misses  map[string]int64 `json:"misses,omitempty"`   // by match key, gate word ("skip", "probability", ...) or faults.MissWords
 	Spent   bool             `json:"spent"`              // its gate says no from here on
 	Lease   string           `json:"lease,omitempty"`    // the control client it is tied to
 	Expires *time.Time       `json:"expires,omitempty"`  // when its ttl runs out

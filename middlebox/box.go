@@ -71,9 +71,11 @@ type Config struct {
 // Tuning is the thresholds of a loop; simulations make them small, so that what
 // happens rarely happens often. Zero means the default named.
 type Tuning struct {
-	Buffer    int // bytes read at once: 32 KiB
-	TurnBytes int // bytes moved in a turn before the rest waits for the next: 1 MiB
-	Rounds    int // buffers each way a session relays before others come: 8
+	Buffer    int  // bytes read at once: 32 KiB
+	TurnBytes int  // bytes moved in a turn before the rest waits for the next: 1 MiB
+	Rounds    int  // buffers each way a session relays before others come: 8
+	Batch     int  // bytes of small writes that leave together: 32 KiB
+	Alone     bool // a turn's only write, too, leaves by way of the batch
 }
 
 // Info is what a box is.
@@ -179,6 +181,7 @@ func (b *Box) defaults() {
 	or(&b.tune.Buffer, 32<<10)
 	or(&b.tune.TurnBytes, 1<<20)
 	or(&b.tune.Rounds, 8)
+	or(&b.tune.Batch, 32<<10)
 	b.linger = time.Duration(b.limits.Linger)
 	if b.now == nil {
 		b.now = time.Now
@@ -204,7 +207,7 @@ func or[T comparable](v *T, otherwise T) {
 }
 
 // Check says what is wrong with limits; field is what they are called.
-func (l Limits) Check(field string) *faults.Error {
+func (l Limits) Check(field string) (errs *faults.Error) {
 	for _, n := range []struct {
 		name  string
 		value int64
@@ -213,13 +216,13 @@ func (l Limits) Check(field string) *faults.Error {
 		{"linger", int64(l.Linger)}, {"events", int64(l.Events)}, {"exchanges", int64(l.Exchanges)},
 	} {
 		if n.value < 0 {
-			return faults.Errorf(faults.Invalid, field+"."+n.name, "expected more than 0, or 0 for the default, got %d", n.value)
+			errs = errs.And(faults.Errorf(faults.Invalid, field+"."+n.name, "expected more than 0, or 0 for the default, got %d", n.value))
 		}
 	}
 	if l.Excess != "" && l.Excess != "rst" && l.Excess != "fin" {
-		return faults.Errorf(faults.Invalid, field+".excess", "expected rst or fin, got %q", l.Excess)
+		errs = errs.And(faults.Errorf(faults.Invalid, field+".excess", "expected rst or fin, got %q", l.Excess))
 	}
-	return nil
+	return errs
 }
 
 func (l Limits) withDefaults() Limits {
@@ -298,11 +301,7 @@ func (b *Box) route(name string) (*route, error) {
 		}
 		names = append(names, r.name)
 	}
-	hint := ""
-	if near := faults.Suggest(name, names); near != "" {
-		hint = "; did you mean \"" + near + "\"?"
-	}
-	return nil, faults.Errorf(faults.NotFound, "route", "no route %q%s", name, hint)
+	return nil, faults.Errorf(faults.NotFound, "route", "no route %q%s", name, faults.Among(name, names))
 }
 
 func (b *Box) setRoutes(routes []*route) {

@@ -1,11 +1,14 @@
 package middlebox
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"runtime"
 	"strings"
 	"testing"
@@ -102,6 +105,58 @@ func TestHeldIsBounded(t *testing.T) {
 			if len(text) != size || end != "fin" {
 				t.Errorf("got %d bytes and %s", len(text), end)
 			}
+			until(t, "nothing is held", func() bool { return b.Stats().Held == 0 })
+		})
+	}
+}
+
+// What a rule keeps of a body until it is whole counts as held. Where the box holds as
+// much as it may, the body goes on as it came: nobody is left unread for ever.
+func TestKeptBodyIsHeld(t *testing.T) {
+	const size = 200_000
+	body := strings.Repeat("no gzip ", size/8)
+	for name, test := range map[string]struct {
+		limits Limits
+		held   bool
+	}{
+		"there is room":         {Limits{}, true},
+		"none in the box":       {Limits{HeldBytes: 128 << 10}, false},
+		"none for this session": {Limits{HeldBytesPerSession: 256 << 10}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			more := make(chan bool)
+			b := start(t, Config{Limits: test.limits}, Route{Protocol: "http", Upstream: origin(t, func(c *net.TCPConn) {
+				defer c.Close()
+				bufio.NewReader(c).ReadString('\n')
+				fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", size+1, body)
+				<-more
+				io.WriteString(c, "!")
+			})})
+			set(t, b, rule("rewrite", map[string]any{"find": "text:a", "with": "text:b"}))
+			c := dial(t, b, "web")
+			say(t, c, request)
+			if test.held {
+				until(t, "the body is held", func() bool { return b.Stats().Held == size })
+				if it := b.Stats().Routes[0]; it.Held != size {
+					t.Errorf("its route holds %d", it.Held)
+				}
+			}
+			answer := bufio.NewReader(c)
+			if !test.held { // without the last byte
+				resp, err := http.ReadResponse(answer, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := make([]byte, size)
+				if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != body {
+					t.Errorf("%v, or other bytes", err)
+				}
+			}
+			close(more)
+			until(t, "the miss is told", func() bool {
+				l, err := b.Events(Filter{Type: "rule.missed"})
+				return err == nil && len(l.Items) == 1
+			})
 			until(t, "nothing is held", func() bool { return b.Stats().Held == 0 })
 		})
 	}

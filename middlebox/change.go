@@ -2,8 +2,10 @@ package middlebox
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,7 +63,7 @@ func (b *Box) draft(r *route, conf *settings, rules []wanted, c Change) (*draft,
 	for i, compiled := range plan.Rules() {
 		e := rules[i].entry
 		if e.c == nil || !sameRule(e.c.Rule, compiled.Rule) {
-			e.summary = compiled.Rule.Describe()
+			e.summary, e.without = b.describe(compiled.Rule)
 		}
 		e.c = compiled
 		m := markOf(old.find(compiled.Rule.Name), &e)
@@ -86,6 +88,19 @@ func (b *Box) mayFilter(p *faults.Plan) error {
 		}
 	}
 	return nil
+}
+
+// describe says what a rule does in this process, and what of it is left out for
+// want of a right.
+func (b *Box) describe(r faults.Rule) (does, without string) {
+	if b.packets == nil {
+		return r.Describe(), ""
+	}
+	does, left := r.DescribeWithoutPackets()
+	if len(left) > 0 {
+		without = fmt.Sprintf("%s, which %v", strings.Join(left, ", "), b.packets)
+	}
+	return does, without
 }
 
 // markOf says what became of a rule.

@@ -102,6 +102,9 @@ func (b *Box) configure(routes []Route, c Change) (wait func() int64, err error)
 	if b.closed {
 		return nil, errClosed()
 	}
+	if err := CheckRoutes(routes); err != nil {
+		return nil, err
+	}
 	p := &plan{box: b, change: c, whole: true}
 	for i, r := range routes {
 		if err := p.add(r, fmt.Sprintf("routes[%d]", i)); err != nil {
@@ -152,18 +155,15 @@ func (p *plan) add(given Route, field string) error {
 	if b.closed {
 		return errClosed()
 	}
-	conf, err := checkRoute(given, field)
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(p.steps, func(s *step) bool { return s.r.name == given.Name }) {
-		return faults.Errorf(faults.Invalid, field+".name", "there are two routes %q", given.Name)
+	conf, bad := checkWhole(given, field)
+	if bad != nil {
+		return bad
 	}
 	s := &step{field: field}
 	r, _ := b.route(given.Name)
 	if r == nil {
 		s.added = true
-		r = &route{name: given.Name, numbers: b.numbersOf(given.Name), fired: firings()}
+		r = &route{name: given.Name, numbers: b.numbersOf(given.Name), fired: counters(faults.Kinds()), missed: counters(faults.MissWords)}
 		r.conf.Store(conf)
 		r.force.Store(&inForce{})
 	}
@@ -178,9 +178,10 @@ func (p *plan) add(given Route, field string) error {
 	if err := b.mayArm(r, rules); err != nil {
 		return err
 	}
+	var err error
 	if s.draft, err = b.draft(r, conf, rules, p.change); err != nil {
 		if e, ok := err.(*faults.Error); ok {
-			e.Field = field + "." + e.Field
+			return e.In(field)
 		}
 		return err
 	}
@@ -205,34 +206,25 @@ func (p *plan) remove(r *route) error {
 	return nil
 }
 
-// check refuses routes that share an address, and those whose upstream comes
-// back to the box: what a relay dials itself it accepts, and dials again.
+// check refuses what does not go together, with each other or with the routes
+// that are not replaced.
 func (p *plan) check(replaced ...*route) error {
-	listens := map[netip.AddrPort]*settings{}
-	all := []*settings{}
+	var given []placed
+	var stay []*settings
 	for _, r := range p.box.routes {
 		if !slices.Contains(replaced, r) && r.ln != nil {
-			all = append(all, r.conf.Load())
-			listens[r.ln.addr] = r.conf.Load()
+			s := *r.conf.Load()
+			s.at = r.ln.addr // port 0 is another by now
+			stay = append(stay, &s)
 		}
 	}
 	for _, s := range p.steps {
-		if s.removed {
-			continue
+		if !s.removed {
+			given = append(given, placed{s.conf, s.field})
 		}
-		if other := listens[s.conf.at]; other != nil && s.conf.at.Port() != 0 {
-			return faults.Errorf(faults.Invalid, s.field+".listen", "%s is the address of route %q", s.conf.Listen, other.Name)
-		}
-		listens[s.conf.at] = s.conf
-		all = append(all, s.conf)
 	}
-	for _, s := range p.steps {
-		if s.removed {
-			continue
-		}
-		if err := p.box.comesBack(s, all); err != nil {
-			return err
-		}
+	if err := checkBeside(given, stay, p.box.notToDial()); err != nil {
+		return err
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ type RuleData struct {
 	Removed  bool      `json:"removed,omitempty"`
 }
 
-// MissedData is that of rule.missed: a matching message did not have the rule's position.
+// MissedData is that of rule.missed: a rule that matched had nothing to damage.
 type MissedData struct {
 	Fault     string `json:"fault"`
 	Direction string `json:"direction"`

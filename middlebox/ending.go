@@ -55,6 +55,7 @@ func (g *leg) ask(op faults.Op, f *firing) {
 // settle carries an ending out as soon as it may be.
 func (g *leg) settle() {
 	if e := g.ending; e != nil {
+		g.depart()
 		switch {
 		case e.op == faults.OpAbort || e.op > faults.OpShut && (g.broken || !g.up && g.s.dial == nil):
 			g.over("rst")
@@ -202,6 +203,7 @@ func (g *leg) over(how string) {
 
 // leave parts the leg from its socket, telling first what its ending had to tell.
 func (g *leg) leave() {
+	g.depart()
 	if e := g.ending; e != nil {
 		g.ending = nil
 		g.tell(e)

@@ -101,7 +101,7 @@ type heardSo struct {
 // bytes, FIN, RST, silence, and not sooner; and after disarming what was held. Each
 // has a conversation in which it fires and makes a difference, or a test of its own.
 func TestEveryFaultOverSockets(t *testing.T) {
-	have, packets := testsHere(t), mayFilter(start(t, Config{}))
+	have, packets := testsHere(t), mayFilter(t, start(t, Config{}))
 	slots := make(chan bool, 12)
 	var all sync.WaitGroup
 	for _, f := range faults.Catalogue() {

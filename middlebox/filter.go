@@ -172,14 +172,18 @@ func (b *Box) Match(f Filter) (func(Event) (ok bool, near string), error) {
 	return func(e Event) (bool, string) { return c.event(&e) }, nil
 }
 
-// newest makes the answer to a list: the newest limit of what was found.
-func newest[T any](items []T, limit int, complete bool, seq int64) List[T] {
+// listOf is the answer to a list: the newest of what was found, as many as the filter
+// asks for. Where nothing was found a name that never was is an error.
+func listOf[T any](b *Box, f Filter, items []T, complete bool, seq int64) (List[T], error) {
 	total := len(items)
-	if limit > 0 && total > limit {
-		items = items[total-limit:]
-	}
-	if items == nil {
+	if total == 0 {
+		if err := b.unknown(f); err != nil {
+			return List[T]{}, err
+		}
 		items = []T{}
 	}
-	return List[T]{Items: items, Total: total, Complete: complete, Seq: seq}
+	if f.Limit > 0 && total > f.Limit {
+		items = items[total-f.Limit:]
+	}
+	return List[T]{Items: items, Total: total, Complete: complete, Seq: seq}, nil
 }

@@ -35,6 +35,7 @@ type leg struct {
 	mute   bool // nothing is written: its peer is behind a pulled cable
 
 	full   uint8    // reads in a row that filled the loop's buffer, up to fullReads
+	posted uint16   // bytes of it in the loop's batch, said only when that leaves
 	pipe   sys.Pipe // lent while piped is not 0
 	unread int32    // how many unread bytes the engine was told of
 	piped  int32    // bytes read from it that are still in pipe: see pipe.go
@@ -67,7 +68,12 @@ func (g *leg) pending() int {
 }
 
 // outgone is how many bytes were said to the peer, taken by it or not.
-func (g *leg) outgone() int64 { return g.said + int64(g.pending()) }
+func (g *leg) outgone() int64 { return g.said + int64(g.posted) + int64(g.pending()) }
+
+// writable says whether what is written now goes out at once.
+func (g *leg) writable() bool {
+	return g.up && g.pending() == 0 && g.flags&sys.Out != 0 && !g.mute && !g.broken
+}
 
 // send says b to the peer: at once as far as it takes it, the rest is kept. What
 // is to be apart leaves in a segment of its own; what is left of it does, too. It
@@ -76,11 +82,18 @@ func (g *leg) send(b []byte, apart uint64) {
 	if g.gone || g.broken || g.shut || len(b) == 0 {
 		return
 	}
-	if apart == 0 && g.up && g.pending() == 0 && g.flags&sys.Out != 0 && !g.mute {
-		b = b[g.write(b):]
-		if g.broken || len(b) == 0 {
+	if apart != 0 {
+		g.depart()
+	} else if g.writable() {
+		if g.post(b) {
 			return
 		}
+		if g.writable() {
+			b = b[g.write(b):]
+		}
+	}
+	if g.broken || len(b) == 0 {
+		return
 	}
 	if g.pend == nil {
 		g.pend = g.s.l.block()
@@ -97,6 +110,7 @@ func (g *leg) filter(f faults.Filter) {
 	if g.gone || g.sock == sys.None {
 		return
 	}
+	g.depart()
 	g.mute = f.All
 	if err := g.s.l.k.Filter(g.sock, sys.Filter{All: f.All, Fin: f.Fin, Loss: float64(f.Loss)}); err != nil {
 		g.s.l.box.log.Warn().Str("session", g.s.id()).Err(err).Msg("no packet filter")

@@ -30,18 +30,17 @@ func (b *Box) State() State {
 // Rules lists rules in the order of routes and plans. Of the filter, route, rule
 // and limit count.
 func (b *Box) Rules(f Filter) (List[RuleState], error) {
-	c, err := b.compile(Filter{Route: f.Route, Rule: f.Rule, Limit: f.Limit})
-	if err != nil {
+	f = Filter{Route: f.Route, Rule: f.Rule, Limit: f.Limit}
+	if _, err := b.compile(f); err != nil {
 		return List[RuleState]{}, err
 	}
+	found, seq := b.rules(f)
+	return listOf(b, f, found, true, seq)
+}
+
+func (b *Box) rules(f Filter) (found []RuleState, seq int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if f.Route != "" {
-		if _, err := b.route(f.Route); err != nil {
-			return List[RuleState]{}, err
-		}
-	}
-	var found []RuleState
 	for _, r := range b.routes {
 		if f.Route != "" && f.Route != r.name {
 			continue
@@ -53,7 +52,7 @@ func (b *Box) Rules(f Filter) (List[RuleState], error) {
 			}
 		}
 	}
-	return newest(found, c.Limit, true, b.journal.newest()), nil
+	return found, b.journal.newest()
 }
 
 // Sessions lists live sessions, oldest first. A filter that asks for an outcome
@@ -93,7 +92,7 @@ func (b *Box) Sessions(f Filter) (List[SessionItem], error) {
 	slices.SortStableFunc(live, func(x, y SessionItem) int {
 		return cmp.Or(x.Opened.Compare(y.Opened), cmp.Compare(len(x.ID), len(y.ID)), cmp.Compare(x.ID, y.ID))
 	})
-	return newest(append(found, live...), c.Limit, complete, seq), nil
+	return listOf(b, f, append(found, live...), complete, seq)
 }
 
 // asHeard is what a filter can ask of a session: its newest exchange, if any.
@@ -147,7 +146,7 @@ func (b *Box) Exchanges(f Filter) (List[ExchangeItem], error) {
 	}
 	open = slices.DeleteFunc(open, func(it ExchangeItem) bool { return closed[it.ID] })
 	slices.SortStableFunc(open, func(x, y ExchangeItem) int { return x.Started.Compare(y.Started) })
-	return newest(append(found, open...), c.Limit, complete, seq), nil
+	return listOf(b, f, append(found, open...), complete, seq)
 }
 
 // Events lists events, oldest first. What a peer has seen of a session before
@@ -169,7 +168,7 @@ func (b *Box) Events(f Filter) (List[Event], error) {
 		}
 		return false
 	})
-	return newest(found, c.Limit, complete, seq), nil
+	return listOf(b, f, found, complete, seq)
 }
 
 // Act acts on every live session that the filter finds, and says how many.
@@ -188,5 +187,8 @@ func (b *Box) Act(f Filter, act faults.Act, side faults.Side, _ Change) (int, er
 		}
 		return n
 	})()
+	if n == 0 {
+		return 0, b.unknown(f)
+	}
 	return int(n), nil
 }

@@ -60,6 +60,7 @@ type loop struct {
 	record    []byte   // what was last packed for the journal
 	pieces    [][]byte // what was last written apart
 	spare     []*backlog
+	batch     batch // what leaves at the end of the turn
 	sessions  []*session
 	listeners []*listener // the first loop's
 	starved   []*session  // unread because the box holds too much
@@ -99,7 +100,7 @@ type task struct {
 
 func newLoop(b *Box, n int, k sys.Kernel) *loop {
 	return &loop{box: b, n: n, k: k, now: k.Now(), tune: b.tune,
-		events: make([]sys.Event, 256), buf: make([]byte, b.tune.Buffer)}
+		events: make([]sys.Event, 256), buf: make([]byte, b.tune.Buffer), batch: newBatch(b.tune.Batch)}
 }
 
 // serve takes turns until the loop is told to stop. The goroutine keeps its
@@ -133,6 +134,7 @@ func (l *loop) turn(limit time.Duration) {
 	}
 	l.feedStarved()
 	l.runQueue()
+	l.dispatch()
 }
 
 // wait lets the kernel wait until something happens, or an alarm is due, or

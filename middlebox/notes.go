@@ -111,6 +111,7 @@ func (s *session) note(n *faults.Note) {
 		f.data.Acked = s.leg[n.Dir].acked(n.Bytes)
 		s.emitFired(f)
 	case faults.NoteMissed:
+		s.r.missed[n.Word].Add(1)
 		s.emitAbout("rule.missed", n, ruleName(n), MissedData{Fault: faultName(n), Direction: n.Dir.String(), Reason: n.Text, At: place(n.Part, n.Pos, n.Off, n.Body)})
 	case faults.NoteSpent:
 		if n.Rule != nil {

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-
-	"crimp/faults"
 )
 
 // A relay whose upstream is itself accepts what it dials and dials again, until
@@ -24,37 +22,46 @@ func (b *Box) Forbid(addrs ...string) {
 	if old := b.noDial.Load(); old != nil {
 		all = slices.Clone(*old)
 	}
-	for _, a := range addrs {
-		if at, err := parseListen(a); err == nil {
-			all = append(all, at)
-		}
-	}
+	all = append(all, addresses(addrs)...)
 	b.noDial.Store(&all)
 }
 
-// comesBack refuses a route whose upstream is the box, among all that are to be.
-func (b *Box) comesBack(s *step, all []*settings) error {
-	field := s.field + ".upstream"
-	for at, hops := s.conf, 0; at.dials().IsValid(); hops++ {
-		if why := b.forbiddenAddr(at.dials()); why != "" {
-			return faults.Errorf(faults.Invalid, field, "%s: %s", at.Upstream, why)
+// addresses are those of the words that are some.
+func addresses(words []string) (out []netip.AddrPort) {
+	for _, w := range words {
+		if at, err := parseListen(w); err == nil {
+			out = append(out, at)
+		}
+	}
+	return out
+}
+
+// comesBack says why a route's upstream is the box itself, among all routes that
+// are to be; empty: it is not.
+func (s *settings) comesBack(all []*settings, forbidden []netip.AddrPort) string {
+	for at, hops := s, 0; at.dials().IsValid(); hops++ {
+		if why := own(at.dials(), forbidden); why != "" {
+			if at != s {
+				why = "leads to " + at.Upstream + ", which " + why
+			}
+			return why
 		}
 		i := slices.IndexFunc(all, func(x *settings) bool { return reaches(at.dials(), x.at) })
 		if i < 0 {
-			return nil
+			return ""
 		}
-		if at = all[i]; at == s.conf {
+		if at = all[i]; at == s {
 			by := "the route itself listens there"
 			if hops > 0 {
 				by = fmt.Sprintf("it leads back to the route itself through %d other", hops)
 			}
-			return faults.Errorf(faults.Invalid, field, "%s would dial in a circle: %s", s.conf.Upstream, by)
+			return "would dial in a circle: " + by
 		}
 		if hops > len(all) {
-			return faults.Errorf(faults.Invalid, field, "%s leads into a circle of routes", s.conf.Upstream)
+			return "leads into a circle of routes"
 		}
 	}
-	return nil
+	return ""
 }
 
 // dials is the address that a route's sessions dial, as far as it is known
@@ -71,18 +78,23 @@ func (b *Box) forbidden(r *route, to netip.AddrPort) string {
 	if at := r.bound.Load(); at != nil && reaches(to, *at) {
 		return fmt.Sprintf("%s is where the route itself listens", to)
 	}
-	return b.forbiddenAddr(to)
+	if why := own(to, b.notToDial()); why != "" {
+		return to.String() + " " + why
+	}
+	return ""
 }
 
-func (b *Box) forbiddenAddr(to netip.AddrPort) string {
-	list := b.noDial.Load()
-	if list == nil {
-		return ""
+// notToDial are the addresses that Forbid has named.
+func (b *Box) notToDial() []netip.AddrPort {
+	if list := b.noDial.Load(); list != nil {
+		return *list
 	}
-	for _, at := range *list {
-		if reaches(to, at) {
-			return fmt.Sprintf("%s is the box's own address", to)
-		}
+	return nil
+}
+
+func own(to netip.AddrPort, forbidden []netip.AddrPort) string {
+	if slices.ContainsFunc(forbidden, func(at netip.AddrPort) bool { return reaches(to, at) }) {
+		return "is the box's own address"
 	}
 	return ""
 }

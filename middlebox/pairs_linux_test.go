@@ -47,7 +47,7 @@ func TestPairsOverSockets(t *testing.T) {
 			}
 		})
 	}
-	kinds := everyKind(t, mayFilter(b))
+	kinds := everyKind(t, mayFilter(t, b))
 	for i, x := range kinds {
 		for j, y := range kinds[i+1:] {
 			if raceDetector && j%3 > 0 {

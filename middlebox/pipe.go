@@ -49,6 +49,7 @@ func (s *session) carry(d wire.Direction, n int64) (out sys.Outcome, done bool) 
 		}
 		s.last = s.l.now.Sub(s.opened)
 	}
+	to.depart()
 	if moved := to.drain(from, n); moved > 0 {
 		s.step(faults.Input{Kind: faults.InSkipped, Dir: d, N: moved})
 	}

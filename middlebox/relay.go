@@ -32,6 +32,10 @@ func (s *session) relay(d wire.Direction) bool {
 		return want.Tell && s.unread(d) || s.lastWords(d) || s.hangup(d)
 	}
 	if s.l.box.full() && s.holds(d) {
+		if s.eng.Keeps(d) {
+			s.step(faults.Input{Kind: faults.InCramped, Dir: d})
+			return true
+		}
 		s.starve()
 		return false
 	}

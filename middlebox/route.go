@@ -1,11 +1,7 @@
 package middlebox
 
 import (
-	"fmt"
-	"net"
 	"net/netip"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +33,7 @@ type route struct {
 	exchanges atomic.Int64
 	refused   atomic.Int64             // connections beyond the limits
 	fired     map[string]*atomic.Int64 // by kind; the map never changes
+	missed    map[string]*atomic.Int64 // by faults.MissWords; nor does this one
 }
 
 // settings is a route as it was set, checked.
@@ -60,6 +57,7 @@ type inForce struct {
 type ruleEntry struct {
 	c       *faults.Compiled
 	summary string
+	without string // what of it is left out here, and why
 	rev     int64
 	armedAt int64 // seq of its last arming
 	arming  int64 // the same, but that a release after a panic goes on with the one before
@@ -85,7 +83,7 @@ func (e *ruleEntry) state(route string) RuleState {
 		expires = nil // kept through a panic, and nobody else's business
 	}
 	return RuleState{
-		Rule: e.c.Rule, Route: route, Summary: e.summary, Rev: e.rev, Hits: n.Hits, Misses: n.Misses,
+		Rule: e.c.Rule, Route: route, Summary: e.summary, Without: e.without, Rev: e.rev, Hits: n.Hits, Misses: n.Misses,
 		Spent: n.Spent, NearMiss: n.NearMiss, Lease: e.lease, Expires: expires, Why: e.why, ArmedAt: e.armedAt, Arming: e.arming,
 	}
 }
@@ -123,115 +121,4 @@ func (r *route) state() RouteState {
 		out.Rules = append(out.Rules, f.rules[i].state(r.name))
 	}
 	return out
-}
-
-// checkRoute validates a route and lays the defaults.
-func checkRoute(r Route, field string) (*settings, error) {
-	at := func(name string) string {
-		if field == "" {
-			return name
-		}
-		return field + "." + name
-	}
-	if !validName(r.Name) {
-		return nil, faults.Errorf(faults.Invalid, at("name"), "expected 1 to 64 letters, digits, - or _, got %q", r.Name)
-	}
-	s := &settings{Route: r}
-	var ok bool
-	if s.protocol, ok = parseProtocol(r.Protocol); !ok {
-		return nil, faults.Errorf(faults.Invalid, at("protocol"), "expected auto, http or tcp, got %q", r.Protocol)
-	}
-	s.Protocol = protocolWord(s.protocol)
-	switch r.Mode {
-	case "":
-		s.Mode = "forward"
-	case "forward":
-	case "proxy":
-		if s.protocol == faults.TCP {
-			return nil, faults.Errorf(faults.Invalid, at("protocol"), "mode proxy speaks HTTP: expected http, got tcp")
-		}
-		s.protocol, s.Protocol = faults.HTTP, protocolWord(faults.HTTP)
-		if s.proxying = faults.ToOrigin; r.Upstream != "" {
-			s.proxying = faults.ToProxy
-		}
-	case "redirect", "tproxy":
-		return nil, faults.Errorf(faults.Unsupported, at("mode"), "%s is not built yet: expected forward or proxy", r.Mode)
-	default:
-		return nil, faults.Errorf(faults.Invalid, at("mode"), "expected forward or proxy, got %q", r.Mode)
-	}
-	switch r.OnDialError {
-	case "":
-		if s.OnDialError = "rst"; s.proxying != faults.Forward {
-			s.OnDialError = "502"
-		}
-	case "rst", "fin":
-	case "502":
-		if s.protocol == faults.TCP {
-			return nil, faults.Errorf(faults.Invalid, at("on_dial_error"), "502 needs an http route; %q is tcp", r.Name)
-		}
-	default:
-		return nil, faults.Errorf(faults.Invalid, at("on_dial_error"), "expected rst, fin or 502, got %q", r.OnDialError)
-	}
-	var err error
-	if s.at, err = parseListen(r.Listen); err != nil {
-		return nil, faults.Errorf(faults.Invalid, at("listen"), "%v", err)
-	}
-	if s.proxying == faults.ToOrigin { // the client says it
-		return s, nil
-	}
-	if s.host, s.port, s.addr, err = parseUpstream(r.Upstream); err != nil {
-		return nil, faults.Errorf(faults.Invalid, at("upstream"), "%v", err)
-	}
-	return s, nil
-}
-
-func validName(s string) bool {
-	for _, c := range s {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 64
-}
-
-// parseListen reads an address to listen on: an IP address, localhost, or none
-// for every address, and a port.
-func parseListen(s string) (netip.AddrPort, error) {
-	bad := fmt.Errorf("expected ADDRESS:PORT with an IP address or localhost, such as 127.0.0.1:8080, got %q", s)
-	host, portWord, err := net.SplitHostPort(s)
-	if err != nil {
-		return netip.AddrPort{}, bad
-	}
-	port, err := strconv.ParseUint(portWord, 10, 16)
-	if err != nil {
-		return netip.AddrPort{}, bad
-	}
-	switch {
-	case host == "": // the kernel takes IPv6 and IPv4 where it can
-		return netip.AddrPortFrom(netip.Addr{}, uint16(port)), nil
-	case strings.EqualFold(host, "localhost"):
-		host = "127.0.0.1"
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.AddrPort{}, bad
-	}
-	return netip.AddrPortFrom(addr, uint16(port)), nil
-}
-
-// parseUpstream reads HOST:PORT; addr is valid if the host is an IP address.
-func parseUpstream(s string) (host string, port uint16, addr netip.AddrPort, err error) {
-	bad := fmt.Errorf("expected HOST:PORT such as 127.0.0.1:9000 or origin.example:80, got %q", s)
-	host, word, err := net.SplitHostPort(s)
-	if err != nil || host == "" || strings.ContainsAny(host, " /@") {
-		return "", 0, addr, bad
-	}
-	n, err := strconv.ParseUint(word, 10, 16)
-	if err != nil || n == 0 {
-		return "", 0, addr, bad
-	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		addr = netip.AddrPortFrom(ip, uint16(n))
-	}
-	return host, uint16(n), addr, nil
 }

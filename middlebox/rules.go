@@ -152,11 +152,7 @@ func noRule(route, name, field string, rules []wanted) error {
 	for i := range rules {
 		names = append(names, rules[i].rule.Name)
 	}
-	hint := ""
-	if near := faults.Suggest(name, names); near != "" {
-		hint = "; did you mean \"" + near + "\"?"
-	}
-	return faults.Errorf(faults.NotFound, field, "%s: no rule %q%s", route, name, hint)
+	return faults.Errorf(faults.NotFound, field, "%s: no rule %q%s", route, name, faults.Among(name, names))
 }
 
 // mayArm refuses, during a panic, what would arm a rule.
@@ -179,8 +175,10 @@ func ruleField(err error, rules []wanted, name string) error {
 		return err
 	}
 	prefix := fmt.Sprintf("rules[%d]", indexRule(rules, name))
-	if rest, found := strings.CutPrefix(e.Field, prefix); found {
-		e.Field = "rule" + rest
+	for _, x := range e.All() {
+		if rest, found := strings.CutPrefix(x.Field, prefix); found {
+			x.Field = "rule" + rest
+		}
 	}
 	return e
 }

@@ -165,7 +165,7 @@ func TestAct(t *testing.T) {
 			b, client, server := pair(t, Config{})
 			say(t, client, "hello")
 			expect(t, server, "hello")
-			if n, err := b.Act(Filter{Session: "web/2"}, test.act, test.side, Change{}); n != 0 || err != nil {
+			if n, err := b.Act(Filter{Session: "web/2"}, test.act, test.side, Change{}); n != 0 || err == nil {
 				t.Fatalf("reached %d, %v", n, err)
 			}
 			if n, err := b.Act(Filter{Route: "web"}, test.act, test.side, Change{}); n != 1 || err != nil {
@@ -194,4 +194,30 @@ func TestAct(t *testing.T) {
 		}
 		expect(t, server, "hello")
 	})
+}
+
+// Where the right to filter packets is missing, a rule of several kinds is armed
+// without those that need it, and says which and why; what stands in is in its summary.
+func TestArmedWithoutPackets(t *testing.T) {
+	for _, test := range []struct {
+		right         error
+		does, without string
+	}{
+		{nil, "latency delay 200ms jitter 20ms + bandwidth rate 50kB/s + packet_loss rate 1%", ""},
+		{errors.New("needs CAP_NET_ADMIN: run as root"), "latency delay 200ms jitter 20ms + bandwidth rate 50kB/s + latency delay 0s jitter 20ms distribution pareto",
+			"packet_loss, which needs CAP_NET_ADMIN: run as root"},
+	} {
+		b := start(t, Config{}, Route{Upstream: origin(t, answer)})
+		b.packets = test.right // before any session is there to read it
+		done, err := b.SetRule("web", faults.Rule{Fault: "slow-3g", Armed: true}, Change{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done.Rule.Summary != test.does || done.Rule.Without != test.without {
+			t.Errorf("armed %q without %q, want %q without %q", done.Rule.Summary, done.Rule.Without, test.does, test.without)
+		}
+		if done, err = b.SetRule("web", faults.Rule{Fault: "truncate", Armed: true}, Change{}); err != nil || done.Rule.Without != "" {
+			t.Errorf("truncate without %q, %v", done.Rule.Without, err)
+		}
+	}
 }

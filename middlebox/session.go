@@ -165,6 +165,7 @@ func (s *session) leaveServer() {
 		return // the first: what was asked of its leg before stands
 	}
 	g := &s.leg[wire.Upstream]
+	g.depart()
 	switch {
 	case g.broken:
 		g.over("rst")

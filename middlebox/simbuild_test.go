@@ -29,14 +29,15 @@ func (w *world) build() {
 	w.box, err = New(Config{
 		Log:  zerolog.New(alarmed{w}).Level(zerolog.ErrorLevel),
 		Seed: w.seed | 1, Limits: limits, Loops: pick(w.r, 1, 1, 1, 2), Driven: true, Now: w.net.Now,
-		Tuning: Tuning{Buffer: pick(w.r, 1, 7, 50, 300, 5000), TurnBytes: pick(w.r, 20, 1000, 1<<20), Rounds: pick(w.r, 1, 2, 16)},
+		Tuning: Tuning{Buffer: pick(w.r, 1, 7, 50, 300, 5000), TurnBytes: pick(w.r, 20, 1000, 1<<20), Rounds: pick(w.r, 1, 2, 16),
+			Batch: w.batch(), Alone: w.batch() > 0},
 		Kernel: func() (sys.Kernel, error) {
 			k := &spy{Kernel: w.net.Kernel(), w: w}
 			w.spies = append(w.spies, k)
 			if w.plant != nil && w.plant.kernel != nil {
-				return w.plant.kernel(w, k), nil
+				return inTurn{w.plant.kernel(w, k)}, nil
 			}
-			return k, nil
+			return inTurn{k}, nil
 		},
 	})
 	if err != nil {
@@ -45,6 +46,15 @@ func (w *world) build() {
 	w.watch = w.box.Watch(0)
 	w.configure()
 }
+
+// batch is how much leaves together where even a lone write is to; 0: as it comes.
+// It is not drawn, so that seeds of old mean what they meant.
+func (w *world) batch() int { return [4]int{0, 10, 100, 10000}[w.seed>>2%4] }
+
+// inTurn shows its kernel each of many writes.
+type inTurn struct{ sys.Kernel }
+
+func (k inTurn) WriteMany(ws []sys.Writing) { sys.WriteInTurn(k.Kernel, ws) }
 
 // alarmed reads the log of a box: it lives on when a session's step panics, the
 // world does not. What the session ends with would hide where it began.

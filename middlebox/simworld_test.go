@@ -143,6 +143,10 @@ func simulate(seed uint64, p *plant, tracing bool) (w *world, err error) {
 
 // happen lets one thing happen.
 func (w *world) happen() {
+	if w.carries() && oneIn(w.q, 10) { // a pipe seldom carries anything, and what then befalls it matters
+		w.operate()
+		return
+	}
 	switch n := w.r.IntN(100); {
 	case n < 36:
 		w.net.Step()
@@ -157,6 +161,18 @@ func (w *world) happen() {
 	default:
 		w.timePasses()
 	}
+}
+
+// carries says whether bytes are in a pipe between two turns.
+func (w *world) carries() bool {
+	for _, l := range w.box.loops {
+		for _, s := range l.sessions {
+			if s.leg[0].piped+s.leg[1].piped > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (w *world) turn() {

@@ -29,7 +29,8 @@ type RouteStats struct {
 	Exchanges int64            `json:"exchanges"`
 	Bytes     Flow             `json:"bytes"`
 	Held      int64            `json:"held"`
-	Fired     map[string]int64 `json:"fired"` // faults by kind: those that fired, and at 0 those there are rules of
+	Fired     map[string]int64 `json:"fired"`  // faults by kind: those that fired, and at 0 those there are rules of
+	Missed    map[string]int64 `json:"missed"` // rule.missed by faults.MissWords, all of them
 }
 
 // LoopStats is how prompt a loop is. Whatever happens waits for the turn that is
@@ -45,7 +46,7 @@ func (b *Box) Stats() Stats {
 	for _, r := range b.routesNow() {
 		out.Routes = append(out.Routes, RouteStats{
 			Route: r.name, Sessions: r.live.Load(), Total: r.total.Load(), Refused: r.refused.Load(), Failed: r.failed.Load(),
-			Exchanges: r.exchanges.Load(), Bytes: r.flow(), Held: r.held.Load(), Fired: r.firedByKind(),
+			Exchanges: r.exchanges.Load(), Bytes: r.flow(), Held: r.held.Load(), Fired: r.firedByKind(), Missed: r.missedByWord(),
 		})
 	}
 	for _, l := range b.loops {
@@ -55,13 +56,21 @@ func (b *Box) Stats() Stats {
 	return out
 }
 
-// firings is a counter for each kind there is.
-func firings() map[string]*atomic.Int64 {
-	all := map[string]*atomic.Int64{}
-	for _, kind := range faults.Kinds() {
-		all[kind] = new(atomic.Int64)
+// counters is one for each word.
+func counters(words []string) map[string]*atomic.Int64 {
+	all := make(map[string]*atomic.Int64, len(words))
+	for _, w := range words {
+		all[w] = new(atomic.Int64)
 	}
 	return all
+}
+
+func (r *route) missedByWord() map[string]int64 {
+	out := make(map[string]int64, len(r.missed))
+	for word, n := range r.missed {
+		out[word] = n.Load()
+	}
+	return out
 }
 
 func (r *route) firedByKind() map[string]int64 {

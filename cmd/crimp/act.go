@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -47,7 +49,8 @@ func revertCommand() *cli.Command {
 	return &cli.Command{
 		Name: "revert", Category: groupBreak, Usage: "back to the configuration the box started from, or last reloaded",
 		Description: describe(`
-Routes and rules become what the configuration says; a panic ends.`,
+Routes and rules become what the configuration says, those that were added since are gone; a panic
+ends.`,
 			"crimp revert", "crimp revert --why 'end of round'", "crimp revert --json"),
 		Flags: boxFlags(whyFlag(), jsonFlag()),
 		Action: once(func(ctx context.Context, c *cli.Context, box *control.Client) (any, string, error) {
@@ -127,6 +130,9 @@ func actParams(c *cli.Context) (control.ActParams, error) {
 	}
 	side, _ := flagValue[string](c, "side")
 	p := control.ActParams{Filter: f, Act: c.Args().Get(c.Args().Len() - 1), Side: side, Why: c.String("why")}
+	if c.Args().Len() == 1 && reflect.ValueOf(f).IsZero() && slices.Contains(actNames, p.Act) {
+		return p, usagef("crimp session %s: which? an ID such as web/3, or a filter such as --route web", p.Act)
+	}
 	if _, err := oneOf(actNames...)(p.Act); err != nil {
 		return p, usagef("crimp session: %v", err)
 	}

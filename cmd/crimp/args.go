@@ -94,7 +94,7 @@ func (a *arranger) word(word string) error {
 		for _, c := range commands {
 			names = append(names, c.Name)
 		}
-		return usagef("%s: unknown command %q%s", where, word, orSee(didYouMean(word, names, ""), where))
+		return usagef("%s: unknown command %q%s", where, word, orSee(didYouMean(word, names, ""), where+" --help"))
 	}
 	a.path = append(a.path, commands[i])
 	return nil
@@ -141,11 +141,15 @@ func (a *arranger) arrange(program string) (arranged, tail []string, err error) 
 	}
 	for _, name := range check {
 		if !hasName(flags, name) {
-			return nil, nil, usagef("%s: unknown flag %s%s", where, dashed(name), orSee(didYouMean(name, flagNames(flags), "--"), where))
+			return nil, nil, usagef("%s: unknown flag %s%s", where, dashed(name), orSee(didYouMean(name, flagNames(flags), "--"), where+" --help"))
 		}
 	}
 	if n := len(a.path); n > 0 && len(a.path[n-1].Subcommands) > 0 {
-		return nil, nil, usagef("%s: needs one of its commands; see %s --help", where, where)
+		var names []string
+		for _, c := range a.path[n-1].Subcommands {
+			names = append(names, c.Name)
+		}
+		return nil, nil, usagef("%s: needs one of its commands, %s; see %s --help", where, strings.Join(names, " or "), where)
 	}
 	if !runs {
 		a.args, a.tail = append(a.args, a.tail...), nil
@@ -207,9 +211,9 @@ func didYouMean(word string, among []string, prefix string) string {
 }
 
 // orSee is the hint, or where to look if there is none.
-func orSee(hint, command string) string {
+func orSee(hint, where string) string {
 	if hint == "" {
-		return "; see " + command + " --help"
+		return "; see " + where
 	}
 	return hint
 }

@@ -47,7 +47,7 @@ func TestArrangeRefuses(t *testing.T) {
 		"rutes":                      `crimp: unknown command "rutes"; did you mean "routes"?`,
 		"zzzzzz":                     `crimp: unknown command "zzzzzz"; see crimp --help`,
 		"route ad x":                 `crimp route: unknown command "ad"; did you mean "add"?`,
-		"route":                      `crimp route: needs one of its commands; see crimp route --help`,
+		"route":                      `crimp route: needs one of its commands, add or rm; see crimp route --help`,
 		"rules --armd":               `crimp rules: unknown flag --armd; did you mean "--armed"?`,
 		"routes --armed":             `crimp routes: unknown flag --armed; see crimp routes --help`,
 		"rules --limit":              `--limit needs a value`,
@@ -113,6 +113,13 @@ func TestHelpIsWhole(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The file that the help of serve shows is one that it takes.
+func TestConfigExample(t *testing.T) {
+	if conf, err := judge([]byte(configExample)); err != nil || len(conf.Routes) != 1 || len(conf.Routes[0].Rules) != 1 {
+		t.Errorf("%+v, %v", conf, err)
+	}
 }
 
 // parsesAs arranges the first crimp command of a shell line.

@@ -26,20 +26,24 @@ An existing rule of that name comes first, then a fault or preset of the catalog
 faults"). An existing rule without parameters is armed as it stands, --match and gate laid over
 it; with any it is replaced. A new rule is named as its fault unless --name says otherwise.
 
+"crimp faults FAULT" explains a fault's PARAMs; values have their units: 250ms, 64KiB, 10MB/s, 50%.
+--skip, --every, --probability and --times gate how often the rule fires, asked in that order.
+
 With -- CMD the rule is armed only while CMD runs, and gone with this command however that
 ends. CMD gets CRIMP_API and, for each route, CRIMP_URL_<ROUTE> (upper case; what is neither
 letter nor digit is _). The exit code is CMD's, or 1 if CMD succeeded and the rule never fired.`,
 			"crimp arm web truncate",
 			"crimp arm web cut at=field:2 end=rst --match path=/api/* --times 1",
+			"crimp arm web stall for=2s --match header=User-Agent:curl/* --match exchange=2- --probability 30%",
 			"crimp arm web truncate -- sh -c 'curl -s $CRIMP_URL_WEB'"),
 		Flags: boxFlags(
 			&cli.StringFlag{Name: "name", Category: groupRule, Usage: "the `NAME` of the new rule, if not the fault's"},
 			&cli.StringSliceFlag{Name: "match", Category: groupRule, Usage: "only what matches `KEY=VALUE`: direction session exchange reused idle method path host header=NAME:GLOB status client"},
-			countFlag("times", groupRule, "fire at most `N` times", ""),
-			wholeFlag("skip", groupRule, "let the first `N` go", ""),
-			countFlag("every", groupRule, "then fire at every `N`-th", ""),
-			&cli.StringFlag{Name: "probability", Category: groupRule, Usage: "then fire with this `SHARE`: 0.3 or 30%"},
-			&cli.StringFlag{Name: "key", Category: groupRule, Usage: "draw by `KEY`: path, client or header:NAME"},
+			countFlag("times", groupRule, "fire `N` times, then no more", ""),
+			wholeFlag("skip", groupRule, "first let `N` go by", ""),
+			countFlag("every", groupRule, "of those that --skip leaves, only every `N`-th", ""),
+			&cli.StringFlag{Name: "probability", Category: groupRule, Usage: "of those, only this `SHARE`: 0.3 or 30%"},
+			&cli.StringFlag{Name: "key", Category: groupRule, Usage: "draw for --probability by `KEY`: path, client or header:NAME, for clients whose order varies"},
 			durationFlag("ttl", groupRule, "disarm by itself after this `DURATION`", ""),
 			&cli.StringFlag{Name: "before", Category: groupRule, Usage: "a new rule goes before this `RULE`, not last"},
 			whyFlag(), jsonFlag(),
@@ -199,10 +203,16 @@ func (o order) set(ctx context.Context, box *control.Client, rule faults.Rule, d
 		Route: o.route, Rule: rule, Before: o.before, Lease: o.leaseWord(), TTL: o.ttl, Why: o.why}, done)
 	var fault *faults.Error
 	if errors.As(err, &fault) { // in the command's words: there is but one rule, and its fault is named in the sentence
-		fault.Field = strings.TrimPrefix(fault.Field, "rule.")
-		fault.Field = strings.TrimPrefix(fault.Field, "params.")
-		if fault.Field == "fault" {
-			fault.Field = ""
+		for _, e := range fault.All() {
+			e.Field = strings.TrimPrefix(strings.TrimPrefix(e.Field, "rule."), "params.")
+			switch part, key, _ := strings.Cut(e.Field, "."); part {
+			case "fault":
+				e.Field = ""
+			case "gate":
+				e.Field = "--" + key
+			case "match":
+				e.Field = strings.TrimSuffix("--match: "+key, ": ")
+			}
 		}
 	}
 	return err
@@ -222,7 +232,7 @@ func (o order) unknown(there []middlebox.RuleState) error {
 	for _, r := range there {
 		names = append(names, r.Name)
 	}
-	return usagef("%s: no rule or fault %q%s", o.route, o.what, faults.FaultHint(o.what, names...))
+	return usagef("%s: no rule or fault %q%s", o.route, o.what, orSee(faults.FaultHint(o.what, names...), "crimp faults"))
 }
 
 // rulesOf lists a route's rules; an unknown route is answered with a did-you-mean.
@@ -238,7 +248,7 @@ func rulesOf(ctx context.Context, box *control.Client, route string) ([]middlebo
 		}
 		names = append(names, r.Name)
 	}
-	return nil, usagef("no route %q%s", route, didYouMean(route, names, ""))
+	return nil, usagef("no route %q%s", route, faults.Among(route, names))
 }
 
 // find gives the rule of that name; - and _ are the same where none has it exactly.
@@ -260,9 +270,18 @@ func sayArmed(c *cli.Context, done middlebox.Changed) error {
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, done)
 	}
-	_, err := fmt.Fprintf(c.App.Writer, "armed %s/%s: %s; in force on %s\n",
-		done.Rule.Route, done.Rule.Name, done.Rule.Summary, plural(done.Sessions, "live session"))
+	_, err := fmt.Fprintln(c.App.Writer, armed(done))
 	return err
+}
+
+// armed says what was armed, and what of the fault was not.
+func armed(done middlebox.Changed) string {
+	text := fmt.Sprintf("armed %s/%s: %s; in force on %s",
+		done.Rule.Route, done.Rule.Name, done.Rule.Summary, plural(done.Sessions, "live session"))
+	if done.Rule.Without != "" {
+		text += "\nwithout " + done.Rule.Without
+	}
+	return text
 }
 
 // ruleCommand makes disarm, toggle and rm: one rule of one route.
@@ -286,7 +305,7 @@ func ruleCommand(name, usage, text string, examples []string, do func(context.Co
 					for _, r := range there {
 						names = append(names, r.Name)
 					}
-					return usagef("%s: no rule %q%s", route, rule, didYouMean(rule, names, ""))
+					return usagef("%s: no rule %q%s", route, rule, faults.Among(rule, names))
 				}
 				return do(ctx, c, box, *r)
 			})

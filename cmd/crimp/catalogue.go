@@ -59,7 +59,7 @@ func listFaults(c *cli.Context) error {
 func showFault(c *cli.Context, name string) error {
 	f, unknown := faults.Lookup(name)
 	if unknown != nil {
-		return usagef("%s", unknown)
+		return usagef("no fault %q%s", name, orSee(faults.FaultHint(name), "crimp faults"))
 	}
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, f)

@@ -11,8 +11,8 @@ func checkCommand() *cli.Command {
 		Name: "check", Category: groupRun, Usage: "validate a configuration without running it",
 		ArgsUsage: "FILE",
 		Description: describe(`
-Reads the file as "serve" would and says what is wrong with it: file:line:column, the value, what
-was expected, and an excerpt. No socket is opened. - is standard input.`,
+Reads the file as "serve" would and says all that is wrong with it: file:line:column, the value,
+what was expected, and an excerpt. No socket is opened. - is standard input.`,
 			"crimp check crimp.yaml", "crimp state --yaml | crimp check -", "crimp check crimp.yaml && kill -HUP $(pidof crimp)"),
 		Flags: []cli.Flag{jsonFlag()},
 		Action: func(c *cli.Context) error {
@@ -20,6 +20,9 @@ was expected, and an excerpt. No socket is opened. - is standard input.`,
 				return err
 			}
 			conf, err := readConfig(c.Args().First())
+			if err == nil {
+				err = conf.judged()
+			}
 			if err != nil {
 				return err
 			}

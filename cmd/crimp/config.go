@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -8,10 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
+	"crimp/control"
 	"crimp/faults"
 	"crimp/middlebox"
 )
@@ -19,21 +20,12 @@ import (
 // configuration is what `serve` starts from: the file's objects, over which the
 // environment and then the flags were laid.
 type configuration struct {
-	Seed    *uint64           `json:"seed"` // nil: drawn at start, and said
-	Control controlSettings   `json:"control"`
-	Limits  middlebox.Limits  `json:"limits"`
-	Routes  []middlebox.Route `json:"routes"`
+	control.Configuration
 
 	file  string // where it was read from
-	loops int    // 0: as many as fit the machine
-}
-
-// controlSettings is where and to whom a box answers.
-type controlSettings struct {
-	Listen    string   `json:"listen"`     // default 127.0.0.1:27467
-	TokenFile string   `json:"token_file"` // holds the token; needed where the address is not loopback
-	Origins   []string `json:"origins"`    // further origins whose pages may connect
-	Hosts     []string `json:"hosts"`      // further names the box may be called by
+	doc   *document
+	wrong *faults.Error // with the file, by itself
+	loops int           // 0: as many as fit the machine
 }
 
 const defaultControl = "127.0.0.1:27467"
@@ -41,8 +33,9 @@ const defaultControl = "127.0.0.1:27467"
 // textKeys are the values of a file that are text whatever they look like.
 var textKeys = regexp.MustCompile(`^(routes\[\d+\]\.(name|listen|upstream|protocol|mode|on_dial_error|rules\[\d+\]\.(name|fault))|control\.(listen|token_file|(origins|hosts)\[\d+\]))$`)
 
-// readConfig reads and judges a file; "-" is standard input. Every error has its
-// place: file:line:column, and an excerpt.
+// readConfig reads a file; "-" is standard input. Only what cannot be read at all is
+// an error here: what is wrong in it waits for judged, which knows what was laid
+// over it.
 func readConfig(file string) (*configuration, error) {
 	source, name, err := readFile(file)
 	if err != nil {
@@ -56,15 +49,22 @@ func decodeConfig(name string, source []byte) (*configuration, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf := &configuration{file: name}
-	fault := faults.DecodeStrict(doc.json, conf, "")
-	if fault == nil {
-		fault = conf.check()
-	}
-	if fault != nil {
-		return nil, doc.at(fault)
-	}
+	conf := &configuration{file: name, doc: doc}
+	conf.wrong = doc.wrong.Then(faults.DecodeStrict(doc.json, &conf.Configuration, ""))
 	return conf, nil
+}
+
+// judged is all that is wrong with the configuration, each with its place in the
+// file if there is one: file:line:column, and an excerpt.
+func (conf *configuration) judged() error {
+	wrong := conf.wrong.Then(conf.check())
+	switch {
+	case wrong == nil:
+		return nil
+	case conf.doc == nil:
+		return usagef("%s", wrong)
+	}
+	return conf.doc.list(wrong)
 }
 
 func readFile(file string) (source []byte, name string, err error) {
@@ -83,93 +83,22 @@ func readFile(file string) (source []byte, name string, err error) {
 // check judges what decoding cannot: all that would fail later without touching
 // a socket. What needs one (is the port free?) only `serve` can say.
 func (conf *configuration) check() *faults.Error {
-	if l := conf.Control.Listen; l != "" {
-		if err := checkAddress(l, "control.listen", true); err != nil {
-			return err
-		}
-		if !isLoopback(l) && conf.Control.TokenFile == "" {
-			return faults.Errorf(faults.Invalid, "control.listen", "%s is not a loopback address: control.token_file or --token-file is needed", l)
-		}
+	at := cmp.Or(conf.Control.Listen, defaultControl)
+	errs := checkAddress(at, "control.listen")
+	if errs == nil && !isLoopback(at) && conf.Control.TokenFile == "" {
+		errs = faults.Errorf(faults.Invalid, "control.listen", "%s is not a loopback address: control.token_file or --token-file is needed", at)
 	}
-	if err := conf.Limits.Check("limits"); err != nil {
-		return err
-	}
-	seen := map[string]bool{}
-	for i, r := range conf.Routes {
-		at := fmt.Sprintf("routes[%d]", i)
-		if err := checkRoute(r, at); err != nil {
-			return err
-		}
-		if seen[r.Name] {
-			return faults.Errorf(faults.Invalid, at+".name", "%q is the name of two routes", r.Name)
-		}
-		seen[r.Name] = true
-		if control := conf.Control.Listen; r.Upstream != "" && (r.Upstream == control || control == "" && r.Upstream == defaultControl) {
-			return faults.Errorf(faults.Invalid, at+".upstream", "%s is the box's own control address", r.Upstream)
-		}
-	}
-	return nil
+	return errs.And(conf.Limits.Check("limits")).And(middlebox.CheckRoutes(conf.Routes, at))
 }
 
-var routeName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-
-func checkRoute(r middlebox.Route, at string) *faults.Error {
-	if !routeName.MatchString(r.Name) {
-		return faults.Errorf(faults.Invalid, at+".name", "%q: up to 64 letters, digits, - and _ were expected", r.Name)
+// checkAddress wants host:port to listen on.
+func checkAddress(s, field string) *faults.Error {
+	_, port, err := net.SplitHostPort(s)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	if err := checkAddress(r.Listen, at+".listen", true); err != nil {
-		return err
-	}
-	if r.Upstream != "" || r.Mode != "proxy" {
-		if err := checkAddress(r.Upstream, at+".upstream", false); err != nil {
-			return err
-		}
-	}
-	for _, choice := range []struct {
-		field, value string
-		among        []string
-	}{
-		{"protocol", r.Protocol, []string{"auto", "http", "tcp"}},
-		{"mode", r.Mode, []string{"forward", "proxy"}},
-		{"on_dial_error", r.OnDialError, []string{"rst", "fin", "502"}},
-	} {
-		if choice.value != "" && !slices.Contains(choice.among, choice.value) {
-			return faults.Errorf(faults.Invalid, at+"."+choice.field, "%q: one of %s was expected%s",
-				choice.value, strings.Join(choice.among, ", "), didYouMean(choice.value, choice.among, ""))
-		}
-	}
-	if r.Mode == "proxy" && r.Protocol == "tcp" {
-		return faults.Errorf(faults.Invalid, at+".protocol", "mode proxy speaks HTTP: expected http, got tcp")
-	}
-	return checkRules(r, at)
-}
-
-func checkRules(r middlebox.Route, at string) *faults.Error {
-	protocol := map[string]faults.Protocol{"http": faults.HTTP, "tcp": faults.TCP}[r.Protocol]
-	if r.Mode == "proxy" {
-		protocol = faults.HTTP
-	}
-	if _, err := faults.Compile(nil, 0, r.Name, protocol, r.Rules); err != nil {
-		return faults.Errorf(err.Code, below(at, err.Field), "%s", err.Message)
-	}
-	return nil
-}
-
-// checkAddress wants host:port; port 0 only to listen on.
-func checkAddress(s, field string, listen bool) *faults.Error {
-	bad := func() *faults.Error {
-		return faults.Errorf(faults.Invalid, field, "%q: host:port was expected, such as 127.0.0.1:8080", s)
-	}
-	if s == "" {
-		return faults.Errorf(faults.Invalid, field, "is missing: host:port was expected, such as 127.0.0.1:8080")
-	}
-	host, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return bad()
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || (n == 0 && !listen) || (host == "" && !listen) {
-		return bad()
+		return faults.Errorf(faults.Invalid, field, "%q: host:port was expected, such as 127.0.0.1:8080", s)
 	}
 	return nil
 }
@@ -201,8 +130,8 @@ func parseRoute(s string) (middlebox.Route, error) {
 	case len(parts) == 3:
 		r.Protocol = last
 	}
-	if err := checkRoute(r, ""); err != nil {
-		return r, fmt.Errorf("%q: %s: %s", s, strings.TrimPrefix(err.Field, "."), err.Message)
+	if err := middlebox.CheckRoute(r, ""); err != nil {
+		return r, fmt.Errorf("%q: %s", s, strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return r, nil
 }

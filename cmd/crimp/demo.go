@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
+	"crimp/control"
 	"crimp/faults"
 	"crimp/middlebox"
 )
@@ -39,9 +40,9 @@ ready, disarmed, as rules of their own names: arm one with a click on the dashbo
 			&cli.StringFlag{Name: "listen", Category: groupDemo, Usage: "the route's `ADDR`", Value: demoListen, EnvVars: []string{"CRIMP_DEMO_LISTEN"}},
 			&cli.BoolFlag{Name: "quiet-client", Category: groupDemo, Usage: "the client does not tell what it saw", DisableDefaultText: true},
 			durationFlag("client-interval", groupDemo, "one request each `DURATION`; 0s: no client", "1s"),
-			seedFlag("seed", groupServe, "`N` that every draw comes from; drawn if not given", "CRIMP_SEED"),
+			seedFlag("seed", groupServe, "the number `N` that all chance comes from: the same one, the same faults; drawn if not given", "CRIMP_SEED"),
 			&cli.StringFlag{Name: "addr-file", Category: groupServe, Usage: "once ready, write the resolved addresses to this `FILE` as {control, routes}", EnvVars: []string{"CRIMP_ADDR_FILE"}},
-			durationFlag("drain-timeout", groupServe, "for how long a `DURATION` sessions may go on after the first signal", "1s", "CRIMP_DRAIN_TIMEOUT"),
+			durationFlag("drain-timeout", groupServe, "after the first signal sessions may go on for this `DURATION`", "1s", "CRIMP_DRAIN_TIMEOUT"),
 			&cli.StringFlag{Name: "control", Category: groupControl, Usage: "listen for control clients and the dashboard on `ADDR`", Value: defaultControl, EnvVars: []string{"CRIMP_CONTROL"}},
 			&cli.StringFlag{Name: "token-file", Category: groupControl, Usage: "ask for the token in this `FILE`; needed where the address is not loopback", EnvVars: []string{"CRIMP_TOKEN_FILE"}},
 			levelFlag("warn"), formatFlag(),
@@ -110,9 +111,13 @@ func startDemo(c *cli.Context, origin string, log zerolog.Logger) (*instance, er
 	if !given {
 		seed = rand.Uint64N(1 << 48)
 	}
-	conf := &configuration{Seed: &seed, Control: controlSettings{Listen: c.String("control"), TokenFile: c.String("token-file")}}
+	conf := &configuration{}
+	conf.Seed, conf.Control = &seed, control.Settings{Listen: c.String("control"), TokenFile: c.String("token-file")}
 	conf.Routes = []middlebox.Route{{Name: "web", Listen: c.String("listen"), Upstream: origin, Protocol: "http", Rules: headline()}}
 	if fault := conf.check(); fault != nil {
+		for _, e := range fault.All() { // there is no file: it came from a flag
+			e.Field = strings.NewReplacer("routes[0].", "--", "control.token_file", "--token-file", controlField, "--control").Replace(e.Field)
+		}
 		return nil, usagef("%s", fault)
 	}
 	for {

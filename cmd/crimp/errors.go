@@ -92,6 +92,10 @@ func wantArgs(c *cli.Context, least, most int) error {
 		return nil
 	}
 	usage := strings.TrimSpace(c.Command.HelpName + " " + c.Command.ArgsUsage)
+	if route, name, joined := strings.Cut(c.Args().First(), "/"); joined && n < least && strings.HasPrefix(c.Command.ArgsUsage, "ROUTE ") {
+		// as lists write it
+		return usagef("%s: %q is two words here: %s %s %s", c.Command.HelpName, c.Args().First(), c.Command.HelpName, route, name)
+	}
 	if n > most && most >= 0 {
 		return usagef("%s: %q is one argument too many; usage: %s", c.Command.HelpName, c.Args().Get(most), usage)
 	}

@@ -184,16 +184,17 @@ func filterFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "match", Category: groupFilter, Usage: "only what matches `KEY=VALUE`: direction session exchange reused idle method path host header=NAME:GLOB status client"},
 		&cli.StringFlag{Name: "route", Category: groupFilter, Usage: "only of this `ROUTE`"},
 		&cli.StringFlag{Name: "rule", Category: groupFilter, Usage: "only of this `RULE`"},
-		&cli.StringFlag{Name: "session", Category: groupFilter, Usage: "only of the session with this `ID`"},
+		&cli.StringFlag{Name: "session", Category: groupFilter, Usage: "only of the session with this `ID`, such as web/3"},
 		&cli.StringFlag{Name: "outcome", Category: groupFilter, Usage: "only with this `OUTCOME`: ok, cut, rst, stalled, open"},
 		&cli.StringFlag{Name: "since", Category: groupFilter, Usage: "only from `SINCE` on: a seq, a duration back (10s), or armed (the last arming of --rule)"},
 	}
 }
 
-// listFlags are those of the lists.
-func listFlags() []cli.Flag {
+// listFlags are those of the lists. What is no event has no type: there the flag is
+// taken to be refused in words that help.
+func listFlags(events bool) []cli.Flag {
 	return append(filterFlags(),
-		&cli.StringFlag{Name: "type", Category: groupFilter, Usage: "only events of this `TYPE`, or of its first word (rule, fault, session)"},
+		&cli.StringFlag{Name: "type", Category: groupFilter, Usage: "only events of this `TYPE`, or of its first word (rule, fault, session)", Hidden: !events},
 		countFlag("limit", groupFilter, "only the newest `N`", ""),
 		typedFlag("expect", groupOutput, "exit 1, and print the rows, unless their number is in `RANGE`: 3, 2-5, 4-", "", nil, parseRows),
 		jsonFlag(),

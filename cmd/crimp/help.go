@@ -12,6 +12,11 @@ import (
 const appHelp = `{{.Usage}}
 
 Usage: {{.UsageText}}
+
+Start here
+  crimp demo                                                    a box to play with, and its dashboard
+  crimp arm web truncate                                        break it; then see "crimp exchanges"
+  crimp serve --route web=127.0.0.1:8080,127.0.0.1:9000,http    a box before a server of your own
 {{range .VisibleCategories}}
 {{slice .Name 2}}
 {{- range .VisibleCommands}}
@@ -21,7 +26,7 @@ Usage: {{.UsageText}}
 Commands that talk to a running box take --api (CRIMP_API, default ` + defaultAPI + `) and
 --token (CRIMP_TOKEN). Exit codes: 0 ok; 1 failed expectation, run-time error, no box there; 2 usage, invalid
 configuration, unknown name; 3 cannot bind or start; 4 wait timed out.
-"crimp COMMAND --help" says more, with examples; "crimp faults" lists the faults.
+"crimp COMMAND --help" says more, with examples; "crimp faults" lists the faults, "crimp faults NAME" explains one.
 `
 
 const commandHelp = `{{.Usage}}
@@ -40,6 +45,25 @@ Commands
   {{.}}
 {{- end}}
 {{end}}{{end}}`
+
+// wrapped is words in lines of at most 96 columns, each behind two spaces.
+func wrapped(words []string) string {
+	var text strings.Builder
+	width := 0
+	for _, w := range words {
+		if width == 0 || width+1+len(w) > 96 {
+			if width > 0 {
+				text.WriteString("\n")
+			}
+			text.WriteString("  " + w)
+			width = 2 + len(w)
+			continue
+		}
+		text.WriteString(" " + w)
+		width += 1 + len(w)
+	}
+	return text.String()
+}
 
 // describe is a command's long text, ending with its examples.
 func describe(text string, examples ...string) string {

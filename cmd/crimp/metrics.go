@@ -37,6 +37,7 @@ var (
 	relayed         = described("crimp_bytes_total", "Bytes that went out to the peers.", "route", "direction")
 	heldBytes       = described("crimp_held_bytes", "Bytes that rules or slow peers hold back.", "route")
 	fired           = described("crimp_faults_fired_total", "Faults that fired, by kind.", "route", "fault")
+	rulesMissed     = described("crimp_rules_missed_total", "Rules that matched and had nothing to damage, by reason.", "route", "reason")
 	addedDelay      = described("crimp_added_delay_seconds", "For how long rules kept back what they delayed.")
 	loopTurn        = described("crimp_loop_turn_seconds", "How long the turns of a loop took.", "loop")
 	loopDelay       = described("crimp_loop_delay_seconds", "How late a loop served what was due.", "loop")
@@ -77,6 +78,9 @@ func (c boxCollector) Collect(out chan<- prometheus.Metric) {
 		send(heldBytes, prometheus.GaugeValue, r.Held, r.Route)
 		for kind, n := range r.Fired {
 			send(fired, prometheus.CounterValue, n, r.Route, kind)
+		}
+		for reason, n := range r.Missed {
+			send(rulesMissed, prometheus.CounterValue, n, r.Route, reason)
 		}
 	}
 	out <- histogram(addedDelay, s.Delays)

@@ -40,7 +40,7 @@ func ruleRow(r middlebox.RuleState) []string {
 		state = "armed"
 	}
 	return []string{r.Route + "/" + r.Name, state, r.Summary, comma(
-		fmt.Sprintf("fired %s", times(r.Hits)), missed(r), expires(r), leased(r), why(r))}
+		fmt.Sprintf("fired %s", times(r.Hits)), missed(r), without(r), expires(r), leased(r), why(r))}
 }
 
 func times(n int64) string {
@@ -68,6 +68,13 @@ func missed(r middlebox.RuleState) string {
 		text += "; near miss: " + r.NearMiss
 	}
 	return text
+}
+
+func without(r middlebox.RuleState) string {
+	if r.Without == "" {
+		return ""
+	}
+	return "without " + r.Without
 }
 
 func expires(r middlebox.RuleState) string {

@@ -29,17 +29,22 @@ Relays the routes of the configuration and of --route, byte for byte while nothi
 and answers the control protocol. A flag wins over its environment variable, that over the
 file, the file over the default. SIGHUP reads the file again and puts it in force as a whole;
 if anything is wrong with it the old one stays. SIGINT and SIGTERM stop accepting, disarm,
-let live sessions finish for --drain-timeout, then close; a second one ends at once.`,
+let live sessions finish for --drain-timeout, then close; a second one ends at once.
+
+A route listens at LISTEN (ADDRESS:PORT; port 0: any that is free) and relays to UPSTREAM
+(HOST:PORT). As a file it is YAML, which "crimp check" judges and "crimp state --yaml" writes:
+`+configExample+`
+The README has all keys of it.`,
 			"crimp serve -c crimp.yaml",
 			"crimp serve --route web=127.0.0.1:8080,127.0.0.1:9000,http --seed 42",
 			"crimp serve --route db=127.0.0.1:0,10.0.0.5:5432,tcp --addr-file addresses.json"),
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "config", Aliases: []string{"c"}, Category: groupServe, Usage: "the configuration `FILE` (YAML); - is standard input", EnvVars: []string{"CRIMP_CONFIG"}},
 			&cli.StringSliceFlag{Name: "route", Category: groupServe, Usage: "a further `NAME=LISTEN,UPSTREAM[,http|tcp|proxy]` or NAME=LISTEN,proxy, or in place of the file's of that name", EnvVars: []string{"CRIMP_ROUTE"}},
-			seedFlag("seed", groupServe, "`N` that every draw comes from; drawn and logged if not given", "CRIMP_SEED"),
-			&cli.StringSliceFlag{Name: "limit", Category: groupServe, Usage: "a limit `NAME=VALUE`: sessions excess held_bytes held_bytes_per_session linger events exchanges", EnvVars: []string{"CRIMP_LIMIT"}},
+			seedFlag("seed", groupServe, "the number `N` that all chance comes from: the same one, the same faults; drawn and logged if not given", "CRIMP_SEED"),
+			&cli.StringSliceFlag{Name: "limit", Category: groupServe, Usage: "a limit `NAME=VALUE`, such as held_bytes=512MiB: sessions excess held_bytes held_bytes_per_session linger events exchanges", EnvVars: []string{"CRIMP_LIMIT"}},
 			typedFlag("loops", groupServe, "relay with `N` event loops, a core each; by default one on up to two cores, else half the cores", "", []string{"CRIMP_LOOPS"}, parseLoops),
-			durationFlag("drain-timeout", groupServe, "for how long a `DURATION` sessions may go on after the first signal", "10s", "CRIMP_DRAIN_TIMEOUT"),
+			durationFlag("drain-timeout", groupServe, "after the first signal sessions may go on for this `DURATION`", "10s", "CRIMP_DRAIN_TIMEOUT"),
 			&cli.StringFlag{Name: "addr-file", Category: groupServe, Usage: "once ready, write the resolved addresses to this `FILE` as {control, routes}", EnvVars: []string{"CRIMP_ADDR_FILE"}},
 			&cli.StringFlag{Name: "control", Category: groupControl, Usage: "listen for control clients and the dashboard on `ADDR`", DefaultText: defaultControl, EnvVars: []string{"CRIMP_CONTROL"}},
 			&cli.StringFlag{Name: "token-file", Category: groupControl, Usage: "ask for the token in this `FILE`; needed where the address is not loopback", EnvVars: []string{"CRIMP_TOKEN_FILE"}},
@@ -55,6 +60,14 @@ let live sessions finish for --drain-timeout, then close; a second one ends at o
 		},
 	}
 }
+
+// configExample is a file that check takes, as a test says.
+const configExample = `  routes:
+  - name: web
+    listen: 127.0.0.1:8080
+    upstream: 127.0.0.1:9000
+    rules:
+    - { fault: truncate, match: { path: /api/* }, armed: false }`
 
 const (
 	groupControl = "Control"
@@ -217,10 +230,7 @@ func configure(c *cli.Context) (*configuration, error) {
 	if err := overLimits(conf, words(c, "limit")); err != nil {
 		return nil, err
 	}
-	if fault := conf.check(); fault != nil {
-		return nil, usagef("%s", fault)
-	}
-	return conf, nil
+	return conf, conf.judged()
 }
 
 // words are the values of a flag that may be repeated. In the environment

@@ -10,7 +10,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"crimp/control"
-	"crimp/faults"
 	"crimp/middlebox"
 )
 
@@ -78,22 +77,9 @@ func stateTable(w io.Writer, s middlebox.State) {
 // stateYAML writes a configuration that makes such a box: the protocol's own
 // objects, in their own order, so that what is read is what was written.
 func stateYAML(s middlebox.State, seed uint64, limits middlebox.Limits) ([]byte, error) {
-	type route struct {
-		Name        string        `json:"name"`
-		Listen      string        `json:"listen"`
-		Upstream    string        `json:"upstream"`
-		Protocol    string        `json:"protocol"`
-		Mode        string        `json:"mode"`
-		OnDialError string        `json:"on_dial_error"`
-		Rules       []faults.Rule `json:"rules,omitempty"`
-	}
-	file := struct {
-		Seed   uint64           `json:"seed"`
-		Limits middlebox.Limits `json:"limits"`
-		Routes []route          `json:"routes"`
-	}{Seed: seed, Limits: limits, Routes: []route{}}
+	file := control.Configuration{Seed: &seed, Limits: limits}
 	for _, r := range s.Routes {
-		out := route{Name: r.Name, Listen: r.Listen, Upstream: r.Upstream, Protocol: r.Protocol, Mode: r.Mode, OnDialError: r.OnDialError}
+		out := middlebox.Route{Name: r.Name, Listen: r.Listen, Upstream: r.Upstream, Protocol: r.Protocol, Mode: r.Mode, OnDialError: r.OnDialError}
 		for _, rule := range r.Rules {
 			if rule.Lease == "" {
 				out.Rules = append(out.Rules, rule.Rule)

@@ -109,3 +109,16 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+// What is armed is what is said to be; what the fault has and this box cannot do follows with its reason.
+func TestArmedSaysWhatIsLeftOut(t *testing.T) {
+	done := middlebox.Changed{Rule: middlebox.RuleState{Route: "web", Summary: "latency delay 200ms", Without: "packet_loss, which needs X"}, Sessions: 1}
+	done.Rule.Name = "slow-3g"
+	const want = "armed web/slow-3g: latency delay 200ms; in force on 1 live session\nwithout packet_loss, which needs X"
+	if got := armed(done); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if row := strings.Join(ruleRow(done.Rule), " "); !strings.Contains(row, "fired 0 times, without packet_loss, which needs X") {
+		t.Errorf("as a row: %q", row)
+	}
+}

@@ -25,7 +25,9 @@ func waitCommand() *cli.Command {
 "wait ready" returns as soon as a box answers that all its routes listen. "wait TYPE" returns when
 enough matching events are there, those that came before it included: with --rule it counts from
 the last arming of that rule, else from now, so "arm; act; wait" never races. When the time is up
-it exits with 4 and says how far it got and what nearly matched.`,
+it exits with 4 and says how far it got and what nearly matched. A TYPE is the first word of
+several, or one of
+`+wrapped(control.EventTypes()),
 			"crimp wait ready --timeout 5s",
 			"crimp wait fault.fired --rule truncate --count 3",
 			"crimp wait session.closed --route web --match client=10.0.0.7 --timeout 1m"),
@@ -39,6 +41,11 @@ it exits with 4 and says how far it got and what nearly matched.`,
 			}
 			timeout, _ := flagValue[time.Duration](c, "timeout")
 			if c.Args().First() == "ready" {
+				for _, name := range []string{"match", "route", "rule", "session", "outcome", "since", "count"} {
+					if c.IsSet(name) {
+						return usagef("crimp wait ready: --%s goes with a TYPE of event", name)
+					}
+				}
 				return waitReady(c, timeout)
 			}
 			return waitEvent(c, timeout)

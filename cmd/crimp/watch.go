@@ -22,7 +22,7 @@ import (
 func routesCommand() *cli.Command {
 	return list{
 		name: "routes", method: "route.list", key: "routes", usage: "the routes, with what they carried",
-		text: "Lists the routes in the order of the configuration.",
+		text: "Lists the routes in the order of the configuration: where each listens and relays to, for what it\ntakes its sessions, how many there are, what they carried, and its rules.",
 		examples: []string{"crimp routes", "crimp routes --json | jq -r .listen",
 			"crimp routes --expect 1-"},
 		unfiltered: true, row: rowOf(routeRow), flags: []cli.Flag{countFlag("limit", groupFilter, "only the newest `N`", ""), expectFlag(), jsonFlag()},
@@ -32,7 +32,7 @@ func routesCommand() *cli.Command {
 func rulesCommand() *cli.Command {
 	return list{
 		name: "rules", method: "rule.list", key: "rules", usage: "the rules: what is armed, what fired, why not",
-		text: "Lists the rules, route by route, in the order they act. A row says whether the rule is armed,\nwhat it does, how often it fired, and for each match key how often that key alone said no.",
+		text: "Lists the rules, route by route, in the order they act. A row says whether the rule is armed,\nwhat it does, how often it fired, and why it did not: how often each match key or gate said no, or\na match was there and nothing to damage (docs/metrics.md has the words).",
 		examples: []string{"crimp rules", "crimp rules --armed --expect 0",
 			"crimp rules --route web --json | jq '{name, hits, misses}'"},
 		row: rowOf(ruleRow),
@@ -53,7 +53,7 @@ func sessionsCommand() *cli.Command {
 		text: "Lists the live sessions. With --session, or an --outcome other than open, those that are over\nas well, as far back as the box remembers.",
 		examples: []string{"crimp sessions --outcome open", "crimp sessions --route web --limit 5",
 			"crimp sessions --match client=10.0.0.0/8 --expect 0"},
-		row: rowOf(sessionRow), flags: listFlags(),
+		row: rowOf(sessionRow), flags: listFlags(false),
 	}.command()
 }
 
@@ -63,18 +63,18 @@ func exchangesCommand() *cli.Command {
 		text: "Lists exchanges, oldest first: the request, the status, how much of the declared body went\nout, how it ended, and which rules fired where.",
 		examples: []string{"crimp exchanges --limit 1", "crimp exchanges --match path=/api/* --outcome cut",
 			"crimp exchanges --rule truncate --since armed --expect 2"},
-		row: rowOf(exchangeRow), gaps: []string{" ", "  ", "   "}, flags: listFlags(),
+		row: rowOf(exchangeRow), gaps: []string{" ", "  ", "   "}, flags: listFlags(false),
 	}.command()
 }
 
 func eventsCommand() *cli.Command {
 	return list{
 		name: "events", method: "event.list", key: "items", usage: "everything that happened, in one order",
-		text: "Lists events, oldest first; -f goes on with those to come until interrupted.",
+		text: "Lists events, oldest first; -f goes on with those to come until interrupted. A TYPE is the first\nword of several, or one of\n" + wrapped(control.EventTypes()),
 		examples: []string{"crimp events --type fault.fired --since 1m", "crimp events -f --route web",
 			"crimp events --rule truncate --since armed --json"},
 		row: rowOf(eventRow),
-		flags: append(listFlags(),
+		flags: append(listFlags(true),
 			&cli.BoolFlag{Name: "f", Category: groupOutput, Usage: "follow: go on with the events to come", DisableDefaultText: true}),
 		follow: true,
 	}.command()
@@ -112,8 +112,11 @@ func (l list) command() *cli.Command {
 			if err := wantArgs(c, 0, 0); err != nil {
 				return err
 			}
-			if l.follow && c.Bool("f") && c.IsSet("expect") {
+			switch {
+			case l.follow && c.Bool("f") && c.IsSet("expect"):
 				return usagef("crimp %s: --expect counts rows, -f never stops: one of them", l.name)
+			case !l.follow && c.IsSet("type"):
+				return usagef("crimp %s: --type is of events: crimp events --type %s", l.name, c.String("type"))
 			}
 			f, err := filter(c)
 			if err != nil {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -29,6 +31,8 @@ type document struct {
 	json   []byte
 	keys   map[string]place // of a mapping's key, by the path of its value
 	values map[string]place
+	wrong  *faults.Error    // what is wrong in it as YAML, by the path it is at; a null stands there
+	exact  map[string]place // where each of them is, by its line
 }
 
 // place is a line and a column in runes, both from 1.
@@ -55,7 +59,7 @@ const (
 // parseYAML reads one YAML document. isText tells by path which values are text
 // whatever they look like (`on_dial_error: 502`).
 func parseYAML(file string, source []byte, isText func(path string) bool) (*document, error) {
-	d := &document{file: file, source: source, keys: map[string]place{}, values: map[string]place{}}
+	d := &document{file: file, source: source, keys: map[string]place{}, values: map[string]place{}, exact: map[string]place{}}
 	if len(source) > maxFile {
 		return nil, usagef("%s: %d bytes: at most %d were expected", file, len(source), maxFile)
 	}
@@ -99,7 +103,7 @@ func (d *document) parse() (tree *ast.File, err error) {
 	if t := tooDeep(tokens); t != nil {
 		return nil, d.errorAt(tokenPlace(t), fmt.Sprintf("too deep: at most %d levels were expected", maxDepth))
 	}
-	tree, err = parser.Parse(tokens, 0)
+	tree, err = parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return nil, d.syntax(err)
 	}
@@ -154,22 +158,51 @@ func (d *document) errorAt(at place, message string) error {
 	return &codedError{exitUsage, &fileError{d.file, at, message, d.excerpt(at)}}
 }
 
-// at gives an error of the decoder, or of anything else that names a path, its
-// place: that of the value; of the key, if it is the key that is wrong; of what
-// is around it, if something is missing.
-func (d *document) at(err *faults.Error) error {
+// mistake notes what is wrong at a place and can be gone on from.
+func (d *document) mistake(path string, at place, format string, args ...any) {
+	e := faults.Errorf(faults.Invalid, path, format, args...)
+	d.wrong = d.wrong.And(e)
+	d.exact[e.Line()] = at
+}
+
+// list shows mistakes in the order of the file, each at its place, and counts them.
+func (d *document) list(wrong *faults.Error) error {
+	all := wrong.All()
+	slices.SortStableFunc(all, func(a, b *faults.Error) int {
+		x, y := d.at(a), d.at(b)
+		return cmp.Or(cmp.Compare(x.line, y.line), cmp.Compare(x.column, y.column))
+	})
+	var shown []string
+	for _, e := range all {
+		shown = append(shown, d.errorAt(d.at(e), e.Line()).Error())
+	}
+	switch {
+	case len(all) == faults.MaxMistakes:
+		shown = append(shown, fmt.Sprintf("%s: %d mistakes, perhaps more", d.file, len(all)))
+	case len(all) > 1:
+		shown = append(shown, fmt.Sprintf("%s: %d mistakes", d.file, len(all)))
+	}
+	return usagef("%s", strings.Join(shown, "\n"))
+}
+
+// at is the place of a mistake that names a path: that of the value; of the key, if
+// it is the key that is wrong; of what is around it, if something is missing.
+func (d *document) at(err *faults.Error) place {
 	path := err.Field
+	if at, known := d.exact[err.Line()]; known {
+		return at
+	}
 	key, known := d.keys[path]
 	if known && (strings.HasPrefix(err.Message, "unknown key") || strings.Contains(err.Message, "has no parameter")) {
-		return d.errorAt(key, err.Error())
+		return key
 	}
 	for {
 		if at, ok := d.values[path]; ok {
-			return d.errorAt(at, err.Error())
+			return at
 		}
 		i := strings.LastIndexAny(path, ".[")
 		if i < 0 {
-			return d.errorAt(place{1, 1}, err.Error())
+			return place{1, 1}
 		}
 		path = path[:i]
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/goccy/go-yaml/ast"
@@ -40,7 +41,9 @@ func (w *jsonWriter) write(n ast.Node, path string, depth int) error {
 		fmt.Fprint(&w.out, n.Value)
 	case *ast.FloatNode:
 		if math.IsInf(n.Value, 0) || math.IsNaN(n.Value) {
-			return w.doc.errorAt(at, "a finite number was expected")
+			w.doc.mistake(path, at, "a finite number was expected")
+			w.out.WriteString("null")
+			return nil
 		}
 		w.out.WriteString(strconv.FormatFloat(n.Value, 'g', -1, 64))
 	case *ast.StringNode:
@@ -57,9 +60,16 @@ func (w *jsonWriter) write(n ast.Node, path string, depth int) error {
 		w.anchors[n.Name.GetToken().Value] = n.Value
 		return w.write(n.Value, path, depth)
 	case *ast.AliasNode:
-		return w.alias(n, func(target ast.Node) error { return w.write(target, path, depth+1) })
+		target, done := w.alias(n, path)
+		if target == nil {
+			w.out.WriteString("null")
+			return nil
+		}
+		defer done()
+		return w.write(target, path, depth+1)
 	default:
-		return w.doc.errorAt(at, fmt.Sprintf("%s: only mappings, lists, text, numbers, true, false and null were expected", n.Type().YAMLName()))
+		w.doc.mistake(path, at, "%s: only mappings, lists, text, numbers, true, false and null were expected", n.Type().YAMLName())
+		w.out.WriteString("null")
 	}
 	return nil
 }
@@ -92,21 +102,21 @@ func (w *jsonWriter) sequence(n *ast.SequenceNode, path string, depth int) error
 	return nil
 }
 
-func (w *jsonWriter) alias(n *ast.AliasNode, use func(ast.Node) error) error {
+// alias is what an alias stands for, nil if that is nothing; done is to be called
+// when it has been used.
+func (w *jsonWriter) alias(n *ast.AliasNode, path string) (target ast.Node, done func()) {
 	name := n.Value.GetToken().Value
 	target, known := w.anchors[name]
-	if !known {
-		return w.doc.errorAt(placeOf(n), fmt.Sprintf("*%s: no anchor &%s before it", name, name))
-	}
-	for _, outer := range w.inside {
-		if outer == name {
-			return w.doc.errorAt(placeOf(n), fmt.Sprintf("*%s: within itself", name))
-		}
+	switch {
+	case !known:
+		w.doc.mistake(path, placeOf(n), "*%s: no anchor &%s before it", name, name)
+		return nil, nil
+	case slices.Contains(w.inside, name):
+		w.doc.mistake(path, placeOf(n), "*%s: within itself", name)
+		return nil, nil
 	}
 	w.inside = append(w.inside, name)
-	err := use(target)
-	w.inside = w.inside[:len(w.inside)-1]
-	return err
+	return target, func() { w.inside = w.inside[:len(w.inside)-1] }
 }
 
 // mapping writes an object. Merged mappings (`<<: *base`) come first, so that
@@ -138,6 +148,7 @@ func (w *jsonWriter) collect(values []*ast.MappingValueNode, path string, into m
 	if depth > maxDepth {
 		return w.doc.errorAt(place{1, 1}, "mappings merged too deep")
 	}
+	mine := map[string]bool{}
 	for _, v := range values {
 		if v.Key.IsMergeKey() {
 			continue
@@ -146,6 +157,10 @@ func (w *jsonWriter) collect(values []*ast.MappingValueNode, path string, into m
 		if s, ok := v.Key.(*ast.StringNode); ok {
 			key = s.Value
 		}
+		if mine[key] {
+			w.doc.mistake(below(path, key), placeOf(v.Key), "is given twice")
+		}
+		mine[key] = true
 		if _, twice := into[key]; !twice {
 			*order = append(*order, key)
 			into[key] = v.Value
@@ -170,7 +185,12 @@ func (w *jsonWriter) collect(values []*ast.MappingValueNode, path string, into m
 func (w *jsonWriter) merge(n ast.Node, path string, into map[string]ast.Node, order *[]string, depth int) error {
 	switch n := n.(type) {
 	case *ast.AliasNode:
-		return w.alias(n, func(target ast.Node) error { return w.merge(target, path, into, order, depth) })
+		target, done := w.alias(n, path)
+		if target == nil {
+			return nil
+		}
+		defer done()
+		return w.merge(target, path, into, order, depth)
 	case *ast.MappingNode:
 		return w.collect(n.Values, path, into, order, depth)
 	case *ast.MappingValueNode:
@@ -183,7 +203,8 @@ func (w *jsonWriter) merge(n ast.Node, path string, into map[string]ast.Node, or
 		}
 		return nil
 	}
-	return w.doc.errorAt(placeOf(n), "<<: a mapping to merge was expected")
+	w.doc.mistake(path, placeOf(n), "<<: a mapping to merge was expected")
+	return nil
 }
 
 // below is the path of a key, as faults.DecodeStrict writes it.

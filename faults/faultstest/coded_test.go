@@ -74,7 +74,7 @@ func TestRewriteZipped(t *testing.T) {
 				cuts = append(cuts, Bytewise)
 			}
 			for i, cut := range cuts {
-				tr := NewTraffic(compile(t, nil, rule), 1, cut, 1, 0)
+				tr := newTraffic(compile(t, nil, rule), 1, cut, 1, 0, 0)
 				tr.in[wire.Upstream].bytes = []byte("GET / HTTP/1.1\r\n\r\n")
 				tr.in[wire.Downstream].bytes = []byte("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n" + tt.answer)
 				tr.read()
@@ -108,4 +108,77 @@ disarm
 >c 4\r\nabcd\r\n
 s> \r\n0\r\n\r\n
 >c 0\r\n\r\n`)
+}
+
+// TestKeptIsHeld: what a stage keeps itself counts as held, on its own direction alone
+// and no longer than it keeps it; where it comes to more than may be held it goes on as
+// it came, and so it does when the box says that there is no room.
+func TestKeptIsHeld(t *testing.T) {
+	const most = 4096
+	coded := "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+	plain := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for _, c := range []struct {
+		name, head string
+		rule       faults.Rule
+	}{
+		{"a coded body", coded, faults.Rule{Fault: "rewrite", Params: map[string]any{"find": "text:a", "with": "text:b"}}},
+		{"the end of a body", plain, faults.Rule{Fault: "cut", Params: map[string]any{"at": "body:-1000000"}}},
+		{"what is to be lost", plain, faults.Rule{Fault: "unread_close", Params: map[string]any{"at": "end"}}},
+	} {
+		for _, cramped := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, cramped %v", c.name, cramped), func(t *testing.T) {
+				c.rule.Armed = true
+				now := time.Unix(0, 0)
+				e := faults.NewEngine(now, faults.Options{Route: "web", Session: 1, Protocol: faults.HTTP, Held: most, Plan: compile(t, nil, c.rule)})
+				var got []byte
+				var missed string
+				step := func(in faults.Input) {
+					for _, a := range e.Step(now, in) {
+						switch {
+						case a.Op == faults.OpSend && a.Dir == wire.Downstream:
+							got = append(got, a.Data...)
+						case a.Op == faults.OpNote && a.Note.Kind == faults.NoteMissed:
+							missed += a.Note.Word + ": " + a.Note.Text
+						}
+					}
+				}
+				step(faults.Input{Kind: faults.InOpen})
+				step(faults.Input{Kind: faults.InDialed})
+				step(faults.Input{Kind: faults.InBytes, Dir: wire.Upstream, Data: []byte("GET / HTTP/1.1\r\n\r\n")})
+				sent := []byte(c.head)
+				step(faults.Input{Kind: faults.InBytes, Dir: wire.Downstream, Data: []byte(c.head)})
+				base, _ := e.HeldBytes()
+				chunk := []byte("64\r\n" + strings.Repeat("x", 100) + "\r\n")
+				for n := 1; n <= 60; n++ {
+					if cramped && n == 10 {
+						step(faults.Input{Kind: faults.InCramped, Dir: wire.Downstream})
+					}
+					if d := e.Demand(wire.Downstream); d.Mode == faults.Hold {
+						t.Fatalf("after %d chunks the server is left unread", n)
+					}
+					sent = append(sent, chunk...)
+					step(faults.Input{Kind: faults.InBytes, Dir: wire.Downstream, Data: chunk})
+					down, up := e.HeldBytes()
+					if up != 0 || down > most {
+						t.Fatalf("after %d chunks %d and %d bytes are held", n, down, up)
+					}
+					if want := base + 100*n; n < 10 && (down < want || !e.Keeps(wire.Downstream) || e.Keeps(wire.Upstream)) {
+						t.Fatalf("after %d chunks %d bytes are held, want %d", n, down, want)
+					}
+				}
+				last := []byte("0\r\n\r\n")
+				sent = append(sent, last...)
+				step(faults.Input{Kind: faults.InBytes, Dir: wire.Downstream, Data: last})
+				if down, _ := e.HeldBytes(); down != 0 || e.Keeps(wire.Downstream) {
+					t.Errorf("%d bytes are still held", down)
+				}
+				if carried(got) != carried(sent) { // chunks may be others
+					t.Errorf("%d bytes came, not as they were sent: %d", len(got), len(sent))
+				}
+				if missed != "held: more than may be held" {
+					t.Errorf("missed by %q", missed)
+				}
+			})
+		}
+	}
 }

@@ -160,15 +160,40 @@ s> HTTP/1.1 204 a\r\n\r\n
 +99ms
 +1ms
 >c HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 204 a\r\n\r\n`},
-		{"those that come one after the other do not, the answer does", `[{"name":"a","fault":"interim","params":{"status":102,"count":2,"every":"1s"}},{"name":"b","fault":"latency","params":{"delay":"100ms"}}]`, `
+		{"so do those that come one after the other: delayed, parted, not counted", `[{"name":"a","fault":"interim","params":{"status":102,"count":2,"every":"1s"}},{"name":"b","fault":"latency","params":{"delay":"100ms"}},{"name":"c","fault":"slice","params":{"size":9,"gap":"10ms"}},{"name":"d","fault":"cut","params":{"at":"message:12"}}]`, `
+s> HTTP/1.1 204 a\r\n\r\n
++99ms
++1ms
+>c HTTP/1.1\x20
++10ms
+>c 102 Proce
++10ms
+>c ssing\r\n\r\n
++979ms
++1ms
+>c HTTP/1.1\x20
++10ms
+>c 102 Proce
++10ms
+>c ssing\r\n\r\n
++979ms
++1ms
+>c HTTP/1.1\x20
++10ms
+>c 204
+>c FIN
+>s CLOSE`},
+		{"whatever they wait for, disarmed they are said in order", `[{"name":"a","fault":"interim","params":{"status":102,"count":3,"every":"1s"}}]`, `
+s> HTTP/1.1 204 a\r\n\r\n
+>c HTTP/1.1 102 Processing\r\n\r\n
++10ms
+disarm
+>c HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 204 a\r\n\r\n`},
+		{"endless ones pass by the rules behind", `[{"name":"a","fault":"endless-interim","params":{"every":"1s"}},{"name":"b","fault":"latency","params":{"delay":"100ms"}}]`, `
 s> HTTP/1.1 204 a\r\n\r\n
 >c HTTP/1.1 102 Processing\r\n\r\n
 +1s
->c HTTP/1.1 102 Processing\r\n\r\n
-+1s
-+99ms
-+1ms
->c HTTP/1.1 204 a\r\n\r\n`},
+>c HTTP/1.1 102 Processing\r\n\r\n`},
 		{"a message rule has no place in an answer to HEAD", `[{"fault":"truncate"}]`, `
 c> HEAD / HTTP/1.1\r\n\r\n
 >s HEAD / HTTP/1.1\r\n\r\n

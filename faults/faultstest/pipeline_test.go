@@ -181,6 +181,25 @@ func TestMergeIsOneSegment(t *testing.T) {
 	}
 }
 
+// TestOneShelf: a session keeps messages for one rule at a time. A second misses, and
+// says for which; the first is served as if alone.
+func TestOneShelf(t *testing.T) {
+	first, second := piped("reorder"), piped("merge")
+	tr := NewTraffic(compile(t, nil, first, second), 1, Whole, 1, 0)
+	tr.in[wire.Upstream].bytes = []byte(strings.Repeat("GET / HTTP/1.1\r\n\r\n", 2))
+	tr.read()
+	a, b := "HTTP/1.1 204 a\r\n\r\n", "HTTP/1.1 204 b\r\n\r\n"
+	tr.in[wire.Downstream].bytes = []byte(a + b)
+	tr.read()
+	tr.collect()
+	if got := string(tr.Got[wire.Downstream]); got != b+a {
+		t.Errorf("got %q", got)
+	}
+	if told := strings.Join(tr.told, "\n"); !strings.Contains(told, "missed pipeline-1 the session's messages are kept by pipeline-0") {
+		t.Errorf("told\n%s", told)
+	}
+}
+
 // TestKeptAnswersAreBounded: an answer that is larger than what may be held goes
 // out as it came, and the rule says that it missed.
 func TestKeptAnswersAreBounded(t *testing.T) {

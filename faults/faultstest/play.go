@@ -386,6 +386,9 @@ func (p *player) tell(n *faults.Note) {
 		p.fired, p.firedBy = append(p.fired, n.Off), append(p.firedBy, n.Rule.Name())
 		p.told = append(p.told, strings.TrimSpace(fmt.Sprintf("fired %s %v byte %d, message %d, %v, body %d, after %d %v", n.Rule.Name(), n.Dir, n.Off, n.Pos, n.Part, n.Body, n.Bytes, n.End)))
 	case faults.NoteMissed:
+		if !slices.Contains(faults.MissWords, n.Word) {
+			panic(fmt.Sprintf("%s missed by %q, which is none of %v", n.Rule.Name(), n.Word, faults.MissWords))
+		}
 		p.told = append(p.told, fmt.Sprintf("missed %s %s", n.Rule.Name(), n.Text))
 	case faults.NoteSpent:
 		p.told = append(p.told, "spent "+n.Rule.Name())

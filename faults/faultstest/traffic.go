@@ -28,12 +28,16 @@ type Traffic struct {
 
 // NewTraffic makes a session with n exchanges to come, of mixed framing.
 func NewTraffic(plan *faults.Plan, session uint64, cut Cut, seed uint64, n int) *Traffic {
+	return newTraffic(plan, session, cut, seed, n, 4096)
+}
+
+func newTraffic(plan *faults.Plan, session uint64, cut Cut, seed uint64, n, held int) *Traffic {
 	r := rand.New(rand.NewPCG(seed, 7))
 	t := &Traffic{player: player{cut: cut, now: time.Unix(1_700_000_000, 0), plan: plan}}
 	t.r = r
 	t.More(n)
 	t.e = faults.NewEngine(t.now, faults.Options{Route: "web", Session: session, Protocol: faults.HTTP, Plan: plan,
-		Client: netip.MustParseAddrPort("127.0.0.1:50000"), Held: 4096})
+		Client: netip.MustParseAddrPort("127.0.0.1:50000"), Held: held})
 	t.step(faults.Input{Kind: faults.InOpen})
 	return t
 }

@@ -106,6 +106,9 @@ func (k *Kernel) Write(s sys.Socket, b []byte) (int, sys.Outcome) {
 	return n, o
 }
 
+// WriteMany is a Write each.
+func (k *Kernel) WriteMany(ws []sys.Writing) { sys.WriteInTurn(k, ws) }
+
 // WriteApart is Write: this world has bytes, no segments.
 func (k *Kernel) WriteApart(s sys.Socket, pieces [][]byte) (int, sys.Outcome) {
 	return sys.WriteEach(k, s, pieces)

@@ -270,6 +270,9 @@ func (k *bsd) Write(s Socket, b []byte) (int, Outcome) {
 	return n, OK
 }
 
+// WriteMany has no call for many.
+func (k *bsd) WriteMany(ws []Writing) { WriteInTurn(k, ws) }
+
 // WriteApart: each write is pushed as it is, TCP_NODELAY being set, but what the
 // peer's window holds up may be joined.
 func (k *bsd) WriteApart(s Socket, pieces [][]byte) (int, Outcome) { return WriteEach(k, s, pieces) }

@@ -4,7 +4,9 @@ package sys
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -14,12 +16,12 @@ import (
 // The Kernel of Linux: epoll, edge-triggered, every socket watched for
 // everything from birth to close, so no call is ever spent on changing what is
 // watched. This file has readiness and the life of a socket's number;
-// linux_socket.go what is done with sockets, linux_apart.go and linux_pipe.go
-// sendmmsg and splice.
+// linux_socket.go what is done with sockets, linux_ring.go, linux_apart.go and
+// linux_pipe.go io_uring, sendmmsg and splice.
 //
 // Calls that cannot block are made by RawSyscall, past Go's scheduler: it
 // would otherwise note two hand-overs for each of the half microsecond a read
-// takes. Only the sleep in epoll says to the scheduler that it sleeps.
+// takes. Only a long sleep in epoll says to the scheduler that it sleeps.
 
 // watched is what every socket is watched for. EPOLLPRI is there for one
 // reason: reads stop short at an urgent byte, see (*linux).Read.
@@ -38,6 +40,7 @@ type linux struct {
 	buried []Socket          // closed by the loop, not yet by the system: see Wait
 	lost   []Socket          // adopted in vain: Wait reports them
 	coarse bool              // no epoll_pwait2 here: whole milliseconds
+	procs  int               // how many threads run Go at a time
 
 	waker struct {
 		sync.Mutex     // so that no Wake writes into a number that Free has given back
@@ -48,25 +51,33 @@ type linux struct {
 	spare   spare
 	pipes   pipes
 	apart   apart
+	ring    *ring
 }
+
+// kernels is how many there are.
+var kernels atomic.Int32
 
 // New gives the system's Kernel. Each loop has its own.
 func New() (Kernel, error) {
-	k := &linux{spare: -1}
+	k := &linux{spare: -1, ring: newRing(), procs: runtime.GOMAXPROCS(0)}
 	var err error
 	if k.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		k.ring.free()
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
 	if k.waker.fd, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		k.ring.free()
 		unix.Close(k.epoll)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
 	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(k.waker.fd)}
 	if err = unix.EpollCtl(k.epoll, unix.EPOLL_CTL_ADD, k.waker.fd, &e); err != nil {
+		k.ring.free()
 		unix.Close(k.waker.fd)
 		unix.Close(k.epoll)
 		return nil, fmt.Errorf("epoll_ctl: %w", err)
 	}
+	kernels.Add(1)
 	return k, nil
 }
 
@@ -74,7 +85,7 @@ func (k *linux) Now() time.Time { return time.Now() }
 
 // Wait closes what the loop has closed since the last Wait (only now, so that
 // no number was given out twice in one batch), looks once without sleeping, for
-// a busy loop nearly always finds something, and only then sleeps.
+// a busy loop nearly always finds something, and only then sleeps, a little first.
 func (k *linux) Wait(d time.Duration, ev []Event) int {
 	k.bury()
 	if len(ev) == 0 {
@@ -87,6 +98,9 @@ func (k *linux) Wait(d time.Duration, ev []Event) int {
 		k.batch = make([]unix.EpollEvent, len(ev))
 	}
 	n := k.look()
+	if n == 0 && d != 0 && !k.coarse && int(kernels.Load()) < k.procs {
+		n = k.doze(d)
+	}
 	if n == 0 && d != 0 {
 		n = k.sleep(d)
 	}
@@ -98,6 +112,25 @@ func (k *linux) look() int {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(k.epoll),
 		uintptr(unsafe.Pointer(&k.batch[0])), uintptr(len(k.batch)), 0, 0, 0)
 	if errno != 0 { // EINTR
+		return 0
+	}
+	return int(n)
+}
+
+// doze sleeps a little without a word to Go's scheduler, which would take this
+// thread's place among the running ones away after 20 us, and has to find it
+// another when it wakes: a tenth of what a new connection costs, where there are
+// thousands a second, and most sleeps are short. It keeps others from running here
+// for so long at most, so it is for a process with a processor to spare for them.
+func (k *linux) doze(d time.Duration) int {
+	const most = time.Millisecond
+	if d < 0 || d > most {
+		d = most
+	}
+	ts := kernelTimespec{0, int64(d)}
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(k.epoll),
+		uintptr(unsafe.Pointer(&k.batch[0])), uintptr(len(k.batch)), uintptr(unsafe.Pointer(&ts)), 0, 0)
+	if errno != 0 {
 		return 0
 	}
 	return int(n)
@@ -264,7 +297,9 @@ func (k *linux) Free() {
 	k.bury()
 	k.pipes.free()
 	k.spare.drop()
+	k.ring.free()
 	unix.Close(k.waker.fd)
 	unix.Close(k.epoll)
 	k.waker.fd = -1
+	kernels.Add(-1)
 }

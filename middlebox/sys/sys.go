@@ -50,6 +50,14 @@ type Event struct {
 	Ready Ready
 }
 
+// Writing is one of many writes.
+type Writing struct {
+	Sock Socket
+	Data []byte
+	N    int // as from Write
+	Out  Outcome
+}
+
 // Filter is which segments vanish: those that any of its fields names.
 type Filter struct {
 	All  bool     // all
@@ -103,6 +111,9 @@ type Kernel interface {
 	// Write writes what fits: OK with n (short: wait for Out), Again with 0, Reset
 	// (what was read before, and how the input ended, Read still tells).
 	Write(s Socket, b []byte) (int, Outcome)
+	// WriteMany is a Write each, in their order, of sockets that differ; what it came
+	// to is noted there. No Data may be empty.
+	WriteMany(ws []Writing)
 	// WriteApart is Write of pieces, each of which leaves in segments of its own:
 	// nothing written later is joined to it, nor it to what was written apart before
 	// (MSG_EOR; elsewhere as far as TCP_NODELAY goes). It counts bytes. No piece may
@@ -140,6 +151,14 @@ type Kernel interface {
 	Close(s Socket)
 	// Free ends the Kernel itself; sockets must be closed before.
 	Free()
+}
+
+// WriteInTurn is WriteMany for a Kernel that has no better way.
+func WriteInTurn(k Kernel, ws []Writing) {
+	for i := range ws {
+		w := &ws[i]
+		w.N, w.Out = k.Write(w.Sock, w.Data)
+	}
 }
 
 // WriteEach is WriteApart for a Kernel whose every Write leaves apart.

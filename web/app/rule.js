@@ -27,6 +27,7 @@ export function RuleRow({ route, name, rule, fault, inForce, busy, failure, bloc
       <p class="summary">${prose(fault?.summary)}</p>
       ${fault?.client && html`<p class="client"><b>client:</b> ${prose(fault.client)}</p>`}
       ${scope && html`<p class="scope">${scope}</p>`}
+      ${rule?.without && html`<p class="note">Without ${rule.without}</p>`}
       ${rule?.near_miss && html`<p class="note">Nearly matched: ${rule.near_miss}</p>`}
       ${failure && html`<p class="error" role="alert">${failure.message}
         <button type="button" class="quiet" aria-label="Dismiss the error of ${name}" onClick=${() => actions.forgive(`${route}/${name}`)}>Dismiss</button></p>`}

@@ -9,7 +9,7 @@
 
 /**
  * @typedef {{name: string, fault: string, params?: Record<string, any>, match?: Record<string, any>,
- *   gate?: Record<string, any>, armed: boolean, route: string, summary: string, rev: number, hits: number,
+ *   gate?: Record<string, any>, armed: boolean, route: string, summary: string, without?: string, rev: number, hits: number,
  *   misses?: Record<string, number>, spent: boolean, lease?: string, expires?: string, why?: string,
  *   near_miss?: string}} Rule
  * @typedef {{name: string, listen: string, upstream: string, protocol: string, mode: string, rev: number,

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -41,8 +42,14 @@ func (b *box) scrape(t testing.TB) (lines []string) {
 	return lines
 }
 
+func (b *box) scrapes(t testing.TB, line string) bool {
+	t.Helper()
+	return slices.Contains(b.scrape(t), line)
+}
+
 var (
 	metricRow  = regexp.MustCompile("^\\| `(crimp_[a-z_]+)` \\| (\\w+) \\| ([a-z, ]*?) ?\\|")
+	reasonRow  = regexp.MustCompile("^\\| `([a-z]+)` \\| [^|]*\\|\n$")
 	metricType = regexp.MustCompile(`^# TYPE (crimp_\w+) (\w+)$`)
 	metricLine = regexp.MustCompile(`^(crimp_\w+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})? `)
 	labelName  = regexp.MustCompile(`(\w+)="`)
@@ -63,6 +70,21 @@ func TestMetricsAreAsDocumented(t *testing.T) {
 	b := newBench(t, "hello")
 	b.arm("web", params{"fault": "latency", "params": params{"delay": "1ms"}})
 	dial(t, b.addr).send(ask("/")).expect(b.full)
+
+	reasons := map[string]bool{} // documented, and whether the box counts under it
+	for line := range strings.Lines(string(text)) {
+		if m := reasonRow.FindStringSubmatch(line); m != nil {
+			reasons[m[1]] = b.scrapes(t, `crimp_rules_missed_total{reason="`+m[1]+`",route="web"} 0`)
+		}
+	}
+	if n := len(regexp.MustCompile(`(?m)^crimp_rules_missed_total\{.*route="web"`).FindAllString(strings.Join(b.scrape(t), "\n"), -1)); n != len(reasons) || n == 0 {
+		t.Errorf("%d reasons are documented, %d counted", len(reasons), n)
+	}
+	for reason, counted := range reasons {
+		if !counted {
+			t.Errorf("the reason %s is documented, and nothing is counted under it", reason)
+		}
+	}
 
 	types, labels := map[string]string{}, map[string]string{}
 	for _, line := range b.scrape(t) {
@@ -163,6 +185,24 @@ func TestMetricsMove(t *testing.T) {
 	wants("a kind that fired", `crimp_faults_fired_total{fault="cut",route="web"}`, 1)
 	b.disarm("web", "truncate")
 
+	// Misses by their reason.
+	for _, miss := range []struct {
+		fault, reason string
+		params        params
+	}{
+		{"cut", "position", params{"at": "chunk:3"}},
+		{"field", "field", params{"name": "X-None", "mode": "remove"}},
+		{"rewrite", "params", params{}},
+	} {
+		b.arm("web", params{"name": "misses", "fault": miss.fault, "params": miss.params})
+		dial(t, b.routes["web"]).send(ask("/")).expect(hello)
+		wants("a miss by "+miss.reason, `crimp_rules_missed_total{reason="`+miss.reason+`",route="web"}`, 1)
+		if s, _ := b.rule("web", "misses"); len(s.Misses) != 1 || s.Misses[miss.reason] != 1 {
+			t.Errorf("the rule's own count: %v, expected one by %s", s.Misses, miss.reason)
+		}
+	}
+	b.disarm("web", "misses")
+
 	// Delays: held while it waits, counted when it goes.
 	wants("no delay yet", `crimp_added_delay_seconds_count`, 0)
 	const delay = 200 * time.Millisecond
@@ -178,8 +218,8 @@ func TestMetricsMove(t *testing.T) {
 	if m[`crimp_added_delay_seconds_bucket{le="0.1"}`] != 0 || m[`crimp_added_delay_seconds_bucket{le="10"}`] != 1 {
 		t.Errorf("the delay is in the wrong bucket: %v", m)
 	}
-	if m[`crimp_exchanges_total{route="web"}`] != 2 || m[`crimp_sessions_total{route="web"}`] != 2 {
-		t.Errorf("two sessions with an exchange each: %v", m)
+	if m[`crimp_exchanges_total{route="web"}`] != 5 || m[`crimp_sessions_total{route="web"}`] != 5 {
+		t.Errorf("five sessions with an exchange each: %v", m)
 	}
 	if m[`crimp_loop_delay_seconds_count{loop="0"}`] == 0 || m[`crimp_loop_turn_seconds_count{loop="0"}`] == 0 {
 		t.Errorf("the loop has not counted: %v", m)

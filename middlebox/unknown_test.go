@@ -1,0 +1,59 @@
+package middlebox
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"crimp/faults"
+)
+
+// A list of nothing is an answer for what is or was there, and an error for a name
+// that nothing ever had.
+func TestNamesThatNothingHas(t *testing.T) {
+	b, client, server := pair(t, Config{})
+	say(t, client, "hello")
+	expect(t, server, "hello")
+	for _, rule := range []string{"stays", "goes"} {
+		if _, err := b.SetRule("web", faults.Rule{Name: rule, Fault: "stall"}, Change{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.DeleteRule("web", "goes", Change{}); err != nil {
+		t.Fatal(err)
+	}
+	calls := map[string]func(Filter) error{
+		"rules":     func(f Filter) error { _, err := b.Rules(f); return err },
+		"sessions":  func(f Filter) error { _, err := b.Sessions(f); return err },
+		"exchanges": func(f Filter) error { _, err := b.Exchanges(f); return err },
+		"events":    func(f Filter) error { _, err := b.Events(f); return err },
+		"act":       func(f Filter) error { _, err := b.Act(f, faults.ActResume, faults.BothSides, Change{}); return err },
+	}
+	for _, test := range []struct {
+		f     Filter
+		field string // empty: no error
+		ruled bool   // rule.list looks at it
+	}{
+		{Filter{}, "", true},
+		{Filter{Route: "web", Outcome: "cut"}, "", true},
+		{Filter{Route: "wbe"}, "route", true},
+		{Filter{Route: "web", Rule: "stays"}, "", true},
+		{Filter{Rule: "goes"}, "", true},
+		{Filter{Rule: "never"}, "rule", true},
+		{Filter{Session: "web/1", Outcome: "cut"}, "", false},
+		{Filter{Session: "web/2"}, "session", false},
+		{Filter{Session: "web"}, "session", false},
+		{Filter{Session: "wbe/1"}, "session", false},
+	} {
+		for name, call := range calls {
+			if name == "rules" && !test.ruled {
+				continue
+			}
+			err := call(test.f)
+			var fault *faults.Error
+			if errors.As(err, &fault); (err == nil) != (test.field == "") || err != nil && fault.Field != test.field {
+				t.Errorf("%s of %s: %v, want an error of %q", name, fmt.Sprintf("%+v", test.f), err, test.field)
+			}
+		}
+	}
+}
