@@ -188,6 +188,7 @@ func (g *leg) captureRst(way byte) {
 
 // captureOver tells how the leg ends now; first what its ending had to tell.
 func (g *leg) captureOver(how string) {
+	g.depart()
 	if g.ending != nil {
 		g.tell(g.ending)
 	}
