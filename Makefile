@@ -1,10 +1,12 @@
 # make test is all that CI runs; it installs what it lacks by itself.
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME    ?= 20s
 SOAK_RUNS   ?= 1000000
 CHAOS       ?= 10m
 BENCH       ?= .
+BASE        ?=
 ROUNDS      ?= 5
 
 .PHONY: help test quick lint tools build soak chaos bench gobench fuzz docs
@@ -19,7 +21,7 @@ help:
 	@echo "make chaos   CHAOS=$(CHAOS) of real sockets, random rules and peers of all tempers"
 	@echo "make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)"
 	@echo "make bench   crimp beside HAProxy, nginx and io.Copy, into docs/benchmarks.md"
-	@echo "make gobench BENCH=$(BENCH): the Go benchmarks, six times, as benchstat reads them"
+	@echo "make gobench BENCH=$(BENCH) BASE=: the Go benchmarks, six times, summed up by benchstat; beside a git revision or an earlier run"
 	@echo "make docs    what is generated in README.md and docs/faults.md anew"
 
 # The simulation and the crowd run whole without the race detector, which would
@@ -57,8 +59,20 @@ bench: build
 	@.ci/tools bench
 	$(GO) run ./cmd/bench -rounds $(ROUNDS) -out docs/benchmarks.md
 
+# The run is left in gobench.out. BASE is what it is put beside: a revision, whose
+# benchmarks are run first, or the file of an earlier run.
+gobench: SHELL := bash
 gobench:
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count 6 ./...
+	@set -euo pipefail; run() { $(GO) test -C "$$1" -run '^$$' -bench '$(BENCH)' -benchmem -count 6 ./... | tee "$$2"; }; \
+	base='$(BASE)'; \
+	if [ "$$base" -ef gobench.out ]; then mv gobench.out base.out; base=base.out; fi; \
+	if [ -n "$$base" ] && [ ! -f "$$base" ]; then \
+		tree=$$(mktemp -d); trap 'rm -rf "$$tree"; git worktree prune' EXIT; \
+		git worktree add --quiet --detach "$$tree" "$$base"; \
+		base=base.out; run "$$tree" "$$base"; \
+	fi; \
+	run . gobench.out; \
+	$(GO) run $(BENCHSTAT) $${base:+"$$base"} gobench.out
 
 # go test takes one fuzz target a run.
 fuzz:

@@ -19,15 +19,23 @@ type chunker struct {
 	fields string // field lines put last in the head
 	length bool   // Content-Length stays
 
-	rest  int64 // data bytes that are known to come; -1: nobody knows
+	rest  int64 // data bytes that are known to come; below 1: nobody knows
 	left  int64 // of the chunk in progress
 	index int
 }
+
+// headless says that the first segment of a message that a stage sees is not the
+// message's first: a rule before it swallowed that, and is gone since.
+func headless(s wire.Segment) bool { return s.Part != wire.StartLine }
+
+var lostHead = Miss{missRule, "its head was lost to another rule"}
 
 // chunkable says why a message, whose head is complete, has no chunks and cannot
 // be given any; none if it has or can.
 func chunkable(s wire.Segment, x *Exchange) Miss {
 	switch h := s.Head; {
+	case headless(s):
+		return lostHead
 	case h == nil || !h.Complete:
 		return Miss{missHeld, "its head is too long to be looked at whole"}
 	case h.Framing == wire.ByChunks:
@@ -86,7 +94,7 @@ func (c *chunker) data(s wire.Segment, put func(wire.Segment)) {
 	for len(s.Data) > 0 {
 		if c.left == 0 {
 			c.left = min(c.size, int64(len(s.Data)))
-			if c.rest >= 0 {
+			if c.rest > 0 {
 				c.left = min(c.size, c.rest)
 			}
 			c.index++
@@ -96,9 +104,7 @@ func (c *chunker) data(s wire.Segment, put func(wire.Segment)) {
 		piece := s.Slice(0, n)
 		piece.Part, piece.Index, piece.End = wire.ChunkData, c.index, false
 		c.left -= int64(n)
-		if c.rest >= 0 {
-			c.rest -= int64(n)
-		}
+		c.rest -= int64(n)
 		put(piece)
 		if c.left == 0 {
 			put(c.made(s, wire.ChunkEnd, "\r\n"))

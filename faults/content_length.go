@@ -107,9 +107,12 @@ func (c *contentLengthStage) Segment(s wire.Segment, w *Writer) {
 // begin asks the gate, if the message has what is to be rewritten: what stands
 // behind must know from the start that its length is no more the peer's.
 func (c *contentLengthStage) begin(s wire.Segment, w *Writer) {
-	if why := w.Reframed(remade); why != (Miss{}) {
+	why := w.Reframed(remade)
+	if headless(s) {
+		why = lostHead
+	}
+	if c.done = why != (Miss{}); c.done {
 		w.Miss(why)
-		c.done = true
 		return
 	}
 	acts := c.p.Mode == "set"

@@ -190,7 +190,7 @@ func (c *correctHop) Segment(s wire.Segment, w *Writer) {
 
 func (c *correctHop) begin(s wire.Segment, w *Writer) {
 	h := s.Head
-	if !h.Complete || h.Framing == wire.Tunnel || h.Framing == wire.Undecided {
+	if headless(s) || !h.Complete || h.Framing == wire.Tunnel || h.Framing == wire.Undecided {
 		w.Miss(Miss{missFraming, "it is no message whose framing can be said anew"})
 		return
 	}

@@ -144,6 +144,9 @@ func (p *Plan) Closed() bool {
 	return slices.ContainsFunc(p.connect, func(x *part) bool { return x.prep.door == DoorClosed })
 }
 
+// Armed says that a rule of the plan is armed.
+func (p *Plan) Armed() bool { return len(p.armed) > 0 }
+
 // Rules are the plan's rules in their order, disarmed ones included.
 func (p *Plan) Rules() []*Compiled { return p.rules }
 

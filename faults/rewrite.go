@@ -171,6 +171,9 @@ func (r *rewriteStage) misses(s wire.Segment, x *Exchange) Miss {
 	if r.p.Find.Len()+r.p.Prefix.Len()+r.p.Suffix.Len() == 0 && r.p.Body.Text == "" {
 		return Miss{missParams, "none of find, prefix, suffix and body is given"}
 	}
+	if headless(s) {
+		return lostHead
+	}
 	if !h.Complete {
 		return Miss{missHeld, "its head is too long to be looked at whole"}
 	}

@@ -32,7 +32,7 @@ type slot struct {
 // behind already, or a matter of time.
 func (s *slot) open() {
 	l, now := s.lane, s.lane.e.now
-	s.w.at, s.w.by, s.w.seg = now, nil, wire.Segment{Dir: l.dir, Off: l.off, Pos: inserted}
+	s.w.at, s.w.by, s.w.seg = now, nil, wire.Segment{Dir: l.dir, Off: s.off(), Pos: inserted}
 	if s.stage != nil {
 		if o, ok := s.stage.(Opener); ok {
 			o.Open(&s.w)
@@ -173,7 +173,7 @@ func (s *slot) reach(seg wire.Segment, k int) {
 // reachHere does the damage between bytes.
 func (s *slot) reachHere() {
 	s.at.done = true
-	s.reach(wire.Segment{Dir: s.lane.dir, Off: s.lane.off, Pos: inserted}, 0)
+	s.reach(wire.Segment{Dir: s.lane.dir, Off: s.off(), Pos: inserted}, 0)
 }
 
 // wake is called when the slot's alarm has come.
@@ -201,7 +201,17 @@ func (s *slot) wake() {
 // between makes ready for a call that no bytes are the cause of.
 func (s *slot) between() {
 	l := s.lane
-	s.w.at, s.w.by, s.w.seg = l.e.now, nil, wire.Segment{Dir: l.dir, Off: l.off, Pos: inserted}
+	s.w.at, s.w.by, s.w.seg = l.e.now, nil, wire.Segment{Dir: l.dir, Off: s.off(), Pos: inserted}
+}
+
+// off is how far the stream has come here: not to what a slot before keeps back.
+func (s *slot) off() int64 {
+	for i := s.i - 1; i >= 0; i-- {
+		if kept := s.lane.chain[i].tail.segs; len(kept) > 0 && kept[0].Off >= 0 {
+			return kept[0].Off
+		}
+	}
+	return s.lane.off
 }
 
 // curious says that the stage is to be told what waits unread.

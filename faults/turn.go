@@ -110,8 +110,8 @@ func (p *proxy) turn() bool {
 		p.hangUp()
 		return true
 	}
-	for _, x := range p.e.q.open {
-		if x.N < t.exchange && x.asked && !x.answered && !x.done { // what a rule has lost is not waited for
+	for _, x := range p.e.q.open { // what a rule has lost is not waited for, nor anything when nobody is there to be answered
+		if x.N < t.exchange && x.asked && !x.answered && !x.done && !down.closed {
 			return false
 		}
 	}
@@ -120,7 +120,7 @@ func (p *proxy) turn() bool {
 	}
 	p.first, p.origin = nil, t.target
 	if p.e.dialed { // whatever it still says is nobody's answer
-		p.restart()
+		p.restart(t.exchange)
 	}
 	if t.refusal != "" {
 		p.reply(t.refusal)
@@ -150,8 +150,8 @@ func (l *lane) turnDue() bool {
 }
 
 // restart makes ready for what another server says: a new connection's bytes,
-// and the next ones of the client's stream.
-func (p *proxy) restart() {
+// and the next ones of the client's stream. It will be asked exchange from, and on.
+func (p *proxy) restart(from uint64) {
 	down := &p.e.lanes[wire.Downstream]
 	down.release(true)
 	down.dropMessageSlots()
@@ -159,8 +159,8 @@ func (p *proxy) restart() {
 	p.base, down.ex, down.told, down.eof = down.off, nil, false, false
 	p.apart, p.parting = nil, false
 	p.e.pair.Restart(wire.Downstream)
-	for _, x := range p.e.q.open { // what waits in the outbox will be asked of it
-		if x.asked && !x.answered {
+	for _, x := range p.e.q.open { // what waits in the outbox
+		if x.N >= from && x.asked && !x.answered {
 			p.e.pair.Expect(x.forwarded())
 		}
 	}
@@ -172,6 +172,9 @@ func (p *proxy) restart() {
 func (p *proxy) severable(answering *Exchange) bool {
 	up, down := &p.e.lanes[wire.Upstream], &p.e.lanes[wire.Downstream]
 	if !p.e.dialed || p.tunnel || up.eof || up.mute || up.closed || down.mute || down.closed {
+		return false
+	}
+	if _, opaque := p.e.pair.Opaque(wire.Upstream); opaque { // what the client says names no server: it is for this one
 		return false
 	}
 	for _, s := range down.chain {
@@ -188,7 +191,8 @@ func (p *proxy) severable(answering *Exchange) bool {
 		next = t.exchange
 	}
 	for _, x := range p.e.q.open {
-		if x.N < next && x.asked && !(x.requested && (x.answered || x.done || x == answering)) {
+		begun := x.asked || x.N == p.asked // of a line that came slowly, it may have the first piece alone
+		if x.N < next && begun && !(x.requested && (x.answered || x.done || x == answering)) {
 			return false
 		}
 	}
@@ -207,7 +211,11 @@ func (p *proxy) parts() bool {
 
 // part ends the connection to the server, who has answered all it was asked.
 func (p *proxy) part() {
-	p.restart()
+	from := p.e.q.n + 1
+	if t := p.nextTurn(); t != nil {
+		from = t.exchange
+	}
+	p.restart(from)
 	p.e.dialed, p.origin = false, ""
 	p.e.actions = append(p.e.actions, Action{Op: OpPart})
 }

@@ -1,6 +1,7 @@
 package middlebox
 
 import (
+	"io"
 	"net"
 	"testing"
 	"time"
@@ -40,6 +41,38 @@ func TestLatencyKeepsItsThroughput(t *testing.T) {
 		if run == 3 {
 			t.Fatalf("%.3f of what is allowed", part)
 		}
+	}
+}
+
+// TestLatencyIsNeverEarly: the delay counts from when bytes came, not from when the
+// turn in which they are read began, however long that turn has lasted.
+func TestLatencyIsNeverEarly(t *testing.T) {
+	const delay, long = 100 * time.Millisecond, 40 * time.Millisecond
+	server := make(chan *net.TCPConn, 1)
+	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: origin(t, func(c *net.TCPConn) { server <- c }),
+		Rules: []faults.Rule{rule("latency", map[string]any{"delay": delay.String()})}})
+	c := dial(t, b, "web")
+	s := <-server
+	defer s.Close()
+	busy := func() (begun chan bool) { // with something that others have to wait for
+		begun = make(chan bool)
+		b.loops[0].post(func(*loop) {
+			close(begun)
+			time.Sleep(long)
+		})
+		return begun
+	}
+	<-busy()
+	s.Write([]byte("a"))
+	<-busy() // in the turn after: that a is there is noted already
+	time.Sleep(long / 2)
+	said := time.Now()
+	s.Write([]byte("b"))
+	if _, err := io.ReadFull(c, make([]byte, 2)); err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(said); d < delay {
+		t.Errorf("a byte came after %v, under a latency of %v", d, delay)
 	}
 }
 

@@ -50,7 +50,8 @@ type loop struct {
 	box  *Box
 	n    int
 	k    sys.Kernel
-	now  time.Time // of this turn; it never goes back
+	now  time.Time // as it was looked at last, at least once a turn; it never goes back
+	from time.Time // when this turn began
 	tune Tuning
 
 	owners    []owner // by socket number: who gets its events
@@ -99,7 +100,8 @@ type task struct {
 }
 
 func newLoop(b *Box, n int, k sys.Kernel) *loop {
-	return &loop{box: b, n: n, k: k, now: k.Now(), tune: b.tune,
+	now := k.Now()
+	return &loop{box: b, n: n, k: k, now: now, from: now, tune: b.tune,
 		events: make([]sys.Event, 256), buf: make([]byte, b.tune.Buffer), batch: newBatch(b.tune.Batch)}
 }
 
@@ -118,9 +120,8 @@ func (l *loop) serve() {
 // what is to be done. It is exported to simulations as [Box.Turn].
 func (l *loop) turn(limit time.Duration) {
 	n := l.wait(limit)
-	if now := l.k.Now(); now.After(l.now) {
-		l.now = now
-	}
+	l.look()
+	l.from = l.now
 	l.spent = 0
 	l.takeMail()
 	for _, ev := range l.events[:n] {
@@ -137,11 +138,18 @@ func (l *loop) turn(limit time.Duration) {
 	l.dispatch()
 }
 
+// look looks at the clock.
+func (l *loop) look() {
+	if now := l.k.Now(); now.After(l.now) {
+		l.now = now
+	}
+}
+
 // wait lets the kernel wait until something happens, or an alarm is due, or
 // limit is over; not at all if there is work.
 func (l *loop) wait(limit time.Duration) int {
 	now := l.k.Now()
-	l.turns.Add(now.Sub(l.now)) // the last turn is over
+	l.turns.Add(now.Sub(l.from)) // the last turn is over
 	if l.head < len(l.queue) || l.hasMail() {
 		limit = 0
 	}

@@ -126,8 +126,13 @@ func (s *session) rounds() {
 	}
 }
 
-// step steps the engine and does what it answers.
+// step steps the engine and does what it answers. What a rule delays it delays from
+// when it came, which in a long turn is well after the turn's beginning. (A new plan
+// is no such thing, and thousands of sessions get it at once.)
 func (s *session) step(in faults.Input) {
+	if in.Kind != faults.InSwap && s.plan.Armed() {
+		s.l.look()
+	}
 	s.perform(s.eng.Step(s.l.now, in))
 }
 

@@ -134,7 +134,7 @@ func (w *world) due(s *simSession, a *armed, dir int, in []stamp) int {
 				continue
 			}
 			known := max(at, m.head)
-			if a.at.Kind == faults.ChunkSizeMid { // in its line, which must be whole
+			if a.at.Kind == faults.ChunkSizeMid || a.at.Kind == faults.ChunkAt { // its line must be whole, for this rule or another
 				if known = m.chunks[a.at.N-1].data; known == 0 {
 					known = m.zero // of the last one
 				}

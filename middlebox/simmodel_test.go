@@ -216,8 +216,12 @@ func (w *world) notEarly(s *simSession, dir int, from, to *tap) {
 	}
 }
 
-// untold says that a fault is ending the session, and is told when that is out.
+// untold says that a fault is ending the session, and is told when that is out; or may
+// be, where an operator lets nothing out.
 func (w *world) untold(s *simSession) bool {
+	if s.stalled {
+		return true
+	}
 	for _, l := range w.box.loops {
 		for _, v := range l.sessions {
 			for d := range v.leg {

@@ -136,6 +136,25 @@ s> FIN
 >c FIN
 c> cd
 >s cd`},
+		{"so must the rest of a line whose beginning came slowly and was let go", nil, `proxy next
+c> GET http://a/1 HTTP/1.1\r\nHost: a\r\n\r\n
+>s DIAL
+s> UP
+>s GET http://a/1 HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nVia: 1.1 crimp\r\n\r\n
+s> HTTP/1.1 204 No Content\r\n\r\n
+>c HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\nVia: 1.1 crimp\r\n\r\n
+c> GE
++1s
+>s GE
+s> FIN
+>c FIN
+c> T
+>s T`},
+		{"and what names no server: it is for the one that is there", nil, "proxy" + kept + `
+c> \x01\r\n
+>s \x01\r\n
+s> FIN
+>c FIN`},
 		{"disarmed: one connection is glued to the other again", nil, "proxy" + kept + `
 disarm
 s> FIN

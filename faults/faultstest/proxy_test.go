@@ -235,6 +235,21 @@ s> c
 s> UP
 >s GET /2 HTTP/1.1\r\n\r\n
 >s FIN`},
+		{"who is not there any more to be answered waits for no answer", nil, `
+proxy
+c> GET http://a/1 HTTP/1.1\r\n\r\nHEAD http://b/2 HTTP/1.1\r\n\r\nGET http://a/3 HTTP/1.1\r\n\r\n
+>s DIAL a:80
+s> UP
+>s GET /1 HTTP/1.1\r\n\r\n
+act rst client
+>c RST
+>s DIAL b:80
+s> UP
+>s HEAD /2 HTTP/1.1\r\n\r\n
+>s DIAL a:80
+s> UP
+>s GET /3 HTTP/1.1\r\n\r\n
+>s CLOSE`},
 		{"a delayed request is dialled for late", []faults.Rule{{Name: "r", Fault: "latency", Params: map[string]any{"delay": "1s"}, Match: faults.Match{Direction: "upstream"}, Armed: true}}, `
 proxy
 c> GET http://a/1 HTTP/1.1\r\n\r\n

@@ -124,6 +124,41 @@ func TestReframedTwice(t *testing.T) {
 	}
 }
 
+// TestReframedHeadless: a rule that reads a message away goes in the midst of it. What
+// is left of the message passes those behind it as it is: they have not seen its head.
+func TestReframedHeadless(t *testing.T) {
+	discard := faults.Rule{Fault: "dumb_proxy", Params: map[string]any{"next": "discard"}, Armed: true}
+	for _, behind := range []faults.Rule{
+		{Fault: "hop_by_hop", Params: map[string]any{"mode": "correct"}},
+		{Fault: "chunk", Params: map[string]any{"mode": "rechunk", "value": 2}},
+		{Fault: "transfer_encoding", Params: map[string]any{"mode": "duplicate"}},
+		{Fault: "rewrite", Params: map[string]any{"find": "text:c", "with": "text:tiger"}},
+		{Fault: "content_length", Params: map[string]any{"mode": "set", "value": 3}},
+	} {
+		behind.Match, behind.Armed = faults.Match{Path: "/2", Direction: "upstream"}, true
+		plan := compile(t, nil, discard, behind)
+		tr := NewTraffic(plan, 1, Whole, 1, 0)
+		tr.in[wire.Upstream].bytes = []byte("GET /1 HTTP/1.1\r\n\r\nPOST /2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab")
+		tr.read()
+		gone := plan.Rules()[0].Rule
+		gone.Armed = false
+		after, err := faults.Compile(plan, 42, "web", faults.HTTP, []faults.Rule{gone, plan.Rules()[1].Rule})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr.Swap(after)
+		tr.in[wire.Upstream].bytes = []byte("cde\r\n0\r\n\r\n")
+		tr.read()
+		tr.Pass(time.Second)
+		if got, want := string(tr.Got[wire.Upstream]), "GET /1 HTTP/1.1\r\n\r\ncde\r\n0\r\n\r\n"; got != want {
+			t.Errorf("%s: got %q, want %q", behind.Fault, got, want)
+		}
+		if told := strings.Join(tr.told, "\n"); strings.Contains(told, "fired "+behind.Fault) || !strings.Contains(told, "missed "+behind.Fault) {
+			t.Errorf("%s: %s", behind.Fault, told)
+		}
+	}
+}
+
 // TestReframedPairs: what two such rules make of a message.
 func TestReframedPairs(t *testing.T) {
 	const (

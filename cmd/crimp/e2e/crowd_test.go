@@ -114,6 +114,7 @@ func TestCrowd(t *testing.T) {
 	_ = stalled.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
 	_, _ = io.Copy(stalled.TCPConn, io.LimitReader(zeros{}, 64<<20))
 	toggles(t, b, crowd[1:], n)
+	delays(t, b, crowd[1:])
 
 	// Woken, all at once.
 	text := strings.Repeat("0123456789abcdef", 4)
@@ -166,6 +167,80 @@ func toggles(t *testing.T, b *box, crowd []*raw, n int) {
 	p := others()
 	t.Logf("ping meanwhile: median %v, worst %v of %d", p.median(), p.at(1), len(p))
 	within(t, "a ping beside the toggles (median)", p.median(), 200*time.Millisecond)
+}
+
+// delays has all sessions of a crowd make a trip under a latency of a second, thousands
+// of them on their way at a time: none is early, half of them are less than a
+// millisecond late, and no thread and no goroutine of the box comes of it. Late is what
+// a trip takes longer than the delay and the median trip of a wave before it without
+// any: what the load costs, of which there is as much in both, is not measured.
+func delays(t *testing.T, b *box, crowd []*raw) {
+	t.Helper()
+	const delay, pace = time.Second, 250 * time.Microsecond
+	most := time.Millisecond
+	if len(raceFlag) > 0 {
+		most *= 10
+	}
+	b.must("rule.set", params{"route": "web", "rule": params{"fault": "latency", "params": params{"delay": delay.String()}, "armed": false}}, nil)
+	// On a machine that is busy with something else a wave may not fit in: then half as
+	// many go.
+	for part := 1; ; part *= 2 {
+		var some []*raw
+		for i := 0; i < len(crowd); i += part {
+			some = append(some, crowd[i])
+		}
+		calm := wave(t, some[:len(some)/5], pace*time.Duration(part), func() {})
+		b.must("rule.arm", params{"route": "web", "name": "latency"}, nil)
+		threads, before := b.threads(t), b.usage(t)
+		took := wave(t, some, pace*time.Duration(part), func() {
+			if n, u := b.threads(t), b.usage(t); n > threads+2 || u.goroutines > before.goroutines+3 {
+				t.Errorf("%d threads and %d goroutines with %d sessions under way, %d and %d before", n, u.goroutines, len(some), threads, before.goroutines)
+			}
+		})
+		b.disarm("web", "latency")
+		if took.at(0) < delay {
+			t.Fatalf("a trip took %v under a latency of %v", took.at(0), delay)
+		}
+		late := took.median() - delay - calm.median()
+		t.Logf("%d of %d sessions under a latency of %v: median %v late, p99 %v, shortest %v; undisturbed %v", len(some), len(crowd), delay,
+			late, took.at(0.99)-delay-calm.median(), took.at(0), calm.median())
+		if late < most {
+			return
+		}
+		if part == 32 {
+			t.Fatalf("half of all trips are more than %v late", late)
+		}
+	}
+}
+
+// wave lets one session after the other make a trip, and says how long each took; said
+// is called when the last has begun.
+func wave(t *testing.T, sessions []*raw, pace time.Duration, said func()) times {
+	t.Helper()
+	sent, took := make([]time.Time, len(sessions)), make(times, len(sessions))
+	next := make(chan int, len(sessions))
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() {
+		defer close(next)
+		begun := time.Now()
+		for i, r := range sessions {
+			time.Sleep(time.Until(begun.Add(time.Duration(i) * pace)))
+			_ = r.SetDeadline(time.Now().Add(60 * time.Second))
+			sent[i] = time.Now()
+			if _, err := io.WriteString(r, "0123456789abcdef"); err != nil {
+				t.Error(err)
+				return
+			}
+			next <- i
+		}
+		said()
+	})
+	for i := range next {
+		sessions[i].expect("0123456789abcdef")
+		took[i] = time.Since(sent[i])
+	}
+	return took
 }
 
 // throughEcho says something and hears it again.

@@ -124,6 +124,20 @@ func (b *box) usage(t testing.TB) usage {
 	return u
 }
 
+// threads is how many threads of the system a box has; 0 where nobody says.
+func (b *box) threads(t testing.TB) (n int) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "\nThreads:")
+	if _, err := fmt.Sscan(rest, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // settled waits until a box holds no session and no more than before.
 func (b *box) settled(t testing.TB, before usage) {
 	t.Helper()

@@ -308,7 +308,7 @@ func TestDocumentsPointSomewhere(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		for _, m := range regexp.MustCompile("`make (\\w+)`|(?m:^make (\\w+))").FindAllStringSubmatch(string(text), -1) {
+		for _, m := range regexp.MustCompile("`make (\\w+)[` ]|(?m:^make (\\w+))").FindAllStringSubmatch(string(text), -1) {
 			if target := m[1] + m[2]; !strings.Contains(string(makefile), "\n"+target+":") {
 				t.Errorf("%s: there is no make %s", name, target)
 			}
