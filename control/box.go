@@ -41,6 +41,9 @@ type Box interface {
 	Watch(since int64) *middlebox.Watch
 	Match(f middlebox.Filter) (func(middlebox.Event) (ok bool, near string), error)
 	Since(f middlebox.Filter) (int64, error)
+
+	// Capture shows bytes of sessions until it is closed.
+	Capture(o middlebox.CaptureOptions) (*middlebox.Capture, error)
 }
 
 // cursor reads the journal at its owner's pace; *middlebox.Watch is one.

@@ -63,7 +63,7 @@ type Client struct {
 	mu     sync.Mutex
 	last   int64
 	calls  map[int64]*pending
-	subs   map[int64]*Subscription
+	subs   map[int64]receiver
 	err    error         // why it ended
 	closed chan struct{} // closed when it ended
 	work   sync.WaitGroup
@@ -91,7 +91,7 @@ func Dial(ctx context.Context, base string, o DialOptions) (*Client, error) {
 	if err != nil {
 		return nil, dialError(base, resp, err)
 	}
-	c := &Client{ws: ws, calls: map[int64]*pending{}, subs: map[int64]*Subscription{}, closed: make(chan struct{})}
+	c := &Client{ws: ws, calls: map[int64]*pending{}, subs: map[int64]receiver{}, closed: make(chan struct{})}
 	c.work.Go(c.read)
 	if err := c.Call(ctx, "hello", HelloParams{Client: o.Name}, &c.Info); err != nil {
 		c.Close()
@@ -260,7 +260,7 @@ func (c *Client) take(data []byte) {
 func (c *Client) end(err error) {
 	c.mu.Lock()
 	first := c.err == nil
-	var subs []*Subscription
+	var subs []receiver
 	if first {
 		c.err = err
 		close(c.closed)

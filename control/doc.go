@@ -17,8 +17,8 @@
 // Reading order: message.go (what is said), wire.go (how it is framed),
 // methods.go (what each method does), server.go and auth.go (the door),
 // stream.go and conn.go (one WebSocket), hub.go (subscriptions), wait.go,
-// lease.go, conflict.go; then the other end, client.go, calls.go and subscription.go; and
-// schema.go.
+// lease.go, conflict.go; then the other end, client.go, calls.go, subscription.go and
+// capturing.go; and schema.go.
 //
 // What it promises:
 //
@@ -30,6 +30,8 @@
 //   - A subscription is a snapshot and then every later event once, by sequence
 //     number. A subscriber that does not keep up loses its notifications and
 //     gets one resync with a new snapshot when it has caught up.
+//   - A capture tells every byte, or how many are missing and where. What waits for
+//     a reader is bounded in the box and in the queue.
 //   - Nobody waits for anybody: each connection has its own bounded queue and
 //     its own cursor on the journal, and no lock is held over I/O.
 package control

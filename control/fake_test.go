@@ -275,6 +275,10 @@ func (b *fakeBox) Revert(c middlebox.Change) (int64, error) {
 
 func (b *fakeBox) Watch(int64) *middlebox.Watch { panic("the fake's cursor is its own") }
 
+func (b *fakeBox) Capture(o middlebox.CaptureOptions) (*middlebox.Capture, error) {
+	return nil, faults.Errorf(faults.Unsupported, "", "nothing flows through the fake, %s", o.Route)
+}
+
 func (b *fakeBox) Match(f middlebox.Filter) (func(middlebox.Event) (bool, string), error) {
 	return func(e middlebox.Event) (bool, string) {
 		if f.Route != "" && f.Route != e.Route || f.Rule != "" && f.Rule != e.Rule || f.Session != "" && f.Session != e.Session {

@@ -24,43 +24,45 @@ const statsTopic = "stats"
 // statsEvery is how often stats are told.
 const statsEvery = time.Second
 
-// subscription is one subscriber: a connection may have several.
+// subscription is one subscriber, to events or to a capture: a connection may have
+// several.
 type subscription struct {
 	id     int64
 	conn   *conn
 	all    bool // every event
 	topics []string
 	stats  bool
-	rate   *allowance    // of traffic events; nil: all
+	rate   *allowance // of traffic events; nil: all
+	film   *middlebox.Capture
 	stop   chan struct{} // closed by unsubscribe
 }
 
 // subscribe takes the snapshot and starts the pump at its sequence number, after
 // the answer is queued: so nothing is told before it, twice, or not at all.
 func subscribe(c *call, p SubscribeParams) (SubscribeResult, error) {
-	if c.conn == nil {
-		return SubscribeResult{}, faults.Errorf(faults.Invalid, "method", "subscribe needs a WebSocket (/v1/ws): over POST there is no way to notify; see event.list and wait")
-	}
-	if len(c.conn.subs) >= maxSubs {
-		return SubscribeResult{}, faults.Errorf(faults.Limit, "", "%d subscriptions on this connection; unsubscribe one", maxSubs)
-	}
-	sub := &subscription{conn: c.conn, all: len(p.Topics) == 0, stop: make(chan struct{})}
-	if p.Rate != nil {
-		sub.rate = &allowance{rate: float64(*p.Rate), left: float64(*p.Rate), at: time.Now()}
-	}
 	for i, topic := range p.Topics {
 		if topic == statsTopic {
-			sub.stats = true
 			continue
 		}
 		if err := checkTopic("topics["+strconv.Itoa(i)+"]", topic); err != nil {
 			return SubscribeResult{}, err
 		}
-		sub.topics = append(sub.topics, topic)
 	}
-	c.conn.lastSub++
-	sub.id = c.conn.lastSub
-	c.conn.subs[sub.id] = sub
+	sub, err := c.enroll("subscribe", "; see event.list and wait")
+	if err != nil {
+		return SubscribeResult{}, err
+	}
+	sub.all = len(p.Topics) == 0
+	for _, topic := range p.Topics {
+		if topic == statsTopic {
+			sub.stats = true
+		} else {
+			sub.topics = append(sub.topics, topic)
+		}
+	}
+	if p.Rate != nil {
+		sub.rate = &allowance{rate: float64(*p.Rate), left: float64(*p.Rate), at: time.Now()}
+	}
 	state := c.srv.box.State()
 	c.then = func() { c.conn.work.Go(func() { sub.pump(state.Seq) }) }
 	return SubscribeResult{Sub: sub.id, Seq: state.Seq, State: state}, nil
@@ -75,8 +77,12 @@ func unsubscribe(c *call, p UnsubscribeParams) (Nothing, error) {
 		return Nothing{}, faults.Errorf(faults.NotFound, "sub", "no subscription %d on this connection", p.Sub)
 	}
 	delete(c.conn.subs, p.Sub)
+	if sub.film != nil {
+		sub.film.Stop()
+	} else {
+		c.conn.stream.forget(sub)
+	}
 	close(sub.stop)
-	c.conn.stream.forget(sub)
 	return Nothing{}, nil
 }
 

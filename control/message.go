@@ -183,6 +183,20 @@ type RevertParams struct {
 	Why string `json:"why,omitempty"`
 }
 
+// CaptureResult of capture: every byte from now on follows, or is counted as lost.
+// Unsubscribe ends it: what was captured by then still follows, last a chunk "ended".
+type CaptureResult struct {
+	Sub      int64 `json:"sub"`
+	Seq      int64 `json:"seq" help:"of the newest event then"`
+	Sessions int64 `json:"sessions" help:"live ones that it captures"`
+}
+
+// CaptureNote is the notification "capture": what went by, in its order.
+type CaptureNote struct {
+	Sub    int64             `json:"sub"`
+	Chunks []middlebox.Chunk `json:"chunks"`
+}
+
 // EventNote is the notification "event".
 type EventNote struct {
 	Sub int64 `json:"sub"`

@@ -62,6 +62,9 @@ var calls = []struct{ method, params, want string }{
 	{"session.act", `{"id":"web/1","act":"fin","side":"left"}`, `"field":"side"`},
 	{"unsubscribe", `{"sub":5}`, `"error"`},
 	{"subscribe", `{"topics":["fault.fried"]}`, `"error"`},
+	{"capture", `{"side":"left"}`, `"field":"side"`},
+	{"capture", `{"bytes":-1}`, `"field":"bytes"`},
+	{"capture", `{"buffer":"1KiB"}`, `"field":"buffer"`},
 	{"wait", `{"type":"fault.fired","timeout":"0s"}`, `0 of 1 fault.fired in what has happened so far`},
 	{"wait", `{"type":"rule.armed","since":"0","count":2}`, `"events":[{"seq":`},
 	{"wait", `{"count":0}`, `"field":"count"`},
@@ -118,7 +121,7 @@ func check(t *testing.T, method, params, got, want string, err error) {
 
 // TestNoMethodUntried keeps the table above complete.
 func TestNoMethodUntried(t *testing.T) {
-	good, bad := map[string]bool{"subscribe": true, "unsubscribe": true, "state.get": true}, map[string]bool{}
+	good, bad := map[string]bool{"subscribe": true, "unsubscribe": true, "capture": true, "state.get": true}, map[string]bool{}
 	for _, c := range calls {
 		if strings.Contains(c.want, `"code"`) || strings.Contains(c.want, `"field"`) || strings.Contains(c.want, `error`) {
 			bad[c.method] = true

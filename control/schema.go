@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
@@ -43,6 +44,8 @@ var words = map[reflect.Type]map[string][]string{
 // scalars are the types that JSON shows as something else than their Go kind.
 var scalars = map[reflect.Type]object{
 	reflect.TypeFor[time.Time]():       {"type": "string", "format": "date-time"},
+	reflect.TypeFor[[]byte]():          {"type": "string", "contentEncoding": "base64"},
+	reflect.TypeFor[netip.AddrPort]():  {"type": "string", "examples": []any{"127.0.0.1:8080"}, "description": "an address and a port"},
 	reflect.TypeFor[faults.Duration](): {"type": "string", "examples": []any{"250ms"}, "description": "a duration with its unit"},
 	reflect.TypeFor[faults.Size]():     {"type": []any{"string", "integer"}, "examples": []any{"64KiB"}, "description": "a size in bytes"},
 	reflect.TypeFor[faults.Percent]():  {"type": []any{"string", "number"}, "examples": []any{"30%"}, "description": "a share, as 30% or 0.3"},
@@ -77,9 +80,10 @@ var Schema = sync.OnceValue(func() []byte {
 		"$defs":   g.defs,
 		"methods": calls,
 		"notifications": object{
-			"event":  g.of(reflect.TypeFor[EventNote](), false),
-			"stats":  g.of(reflect.TypeFor[StatsNote](), false),
-			"resync": g.of(reflect.TypeFor[ResyncNote](), false),
+			"event":   g.of(reflect.TypeFor[EventNote](), false),
+			"stats":   g.of(reflect.TypeFor[StatsNote](), false),
+			"resync":  g.of(reflect.TypeFor[ResyncNote](), false),
+			"capture": g.of(reflect.TypeFor[CaptureNote](), false),
 		},
 		"errors":     errorNumbers,
 		"eventTypes": eventTypes,

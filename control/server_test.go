@@ -133,6 +133,7 @@ func TestOnlyOverWebSocket(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range []struct{ method, params, field string }{
 		{"subscribe", `{}`, `"field":"method"`},
+		{"capture", `{}`, `"field":"method"`},
 		{"unsubscribe", `{"sub":1}`, `"field":"method"`},
 		{"rule.set", `{"route":"web","rule":{"fault":"truncate"},"lease":"client"}`, `"field":"lease"`},
 	} {

@@ -42,47 +42,71 @@ type Subscription struct {
 func (c *Client) Subscribe(ctx context.Context, topics ...string) (*Subscription, error) {
 	out := make(chan Notice)
 	s := &Subscription{C: out, client: c, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	var r SubscribeResult
+	err := c.begin(ctx, "subscribe", SubscribeParams{Topics: topics}, &r, s, func() {
+		s.ID, s.Seq, s.State = r.Sub, r.Seq, r.State
+		c.adopt(s.ID, s, func() { s.deliver(out) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// receiver gets notifications; it never waits.
+type receiver interface {
+	notice(method string, params json.RawMessage)
+	stop()
+}
+
+// begin calls a method that notifications to a receiver follow; then is called with its
+// result, before the first of them is read.
+func (c *Client) begin(ctx context.Context, method string, params, result any, to receiver, then func()) error {
 	var failed error
-	_, err := c.call(ctx, "subscribe", SubscribeParams{Topics: topics}, func(raw json.RawMessage) {
-		var r SubscribeResult
-		if failed = json.Unmarshal(raw, &r); failed == nil {
-			s.ID, s.Seq, s.State = r.Sub, r.Seq, r.State
-			c.adopt(s, out)
+	_, err := c.call(ctx, method, params, func(raw json.RawMessage) {
+		if failed = json.Unmarshal(raw, result); failed == nil {
+			then()
 		}
 	})
 	if err == nil {
 		err = failed
 	}
 	if err != nil {
-		s.stop()
-		return nil, err
+		to.stop()
 	}
-	return s, nil
+	return err
 }
 
-// adopt registers a subscription before the first notification to it is read.
-func (c *Client) adopt(s *Subscription, out chan Notice) {
+// adopt registers a receiver before the first notification to it is read.
+func (c *Client) adopt(id int64, to receiver, deliver func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
-		s.stop() // it ended in this very moment
+		to.stop() // it ended in this very moment
 	}
-	c.subs[s.ID] = s
-	c.work.Go(func() { s.deliver(out) })
+	c.subs[id] = to
+	c.work.Go(deliver)
+}
+
+// drop hands a receiver nothing more.
+func (c *Client) drop(id int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.subs, id)
+}
+
+func (c *Client) unsubscribe(ctx context.Context, id int64, to receiver) error {
+	c.drop(id)
+	to.stop()
+	return c.Call(ctx, "unsubscribe", UnsubscribeParams{Sub: id}, nil)
 }
 
 // Close ends the subscription.
-func (s *Subscription) Close(ctx context.Context) error {
-	s.client.mu.Lock()
-	delete(s.client.subs, s.ID)
-	s.client.mu.Unlock()
-	s.stop()
-	return s.client.Call(ctx, "unsubscribe", UnsubscribeParams{Sub: s.ID}, nil)
-}
+func (s *Subscription) Close(ctx context.Context) error { return s.client.unsubscribe(ctx, s.ID, s) }
 
 func (s *Subscription) stop() { s.once.Do(func() { close(s.done) }) }
 
-// notice hands a notification to its subscription.
+// notice hands a notification to whom it is for.
 func (c *Client) notice(method string, params json.RawMessage) {
 	var to struct {
 		Sub int64 `json:"sub"`
@@ -93,9 +117,12 @@ func (c *Client) notice(method string, params json.RawMessage) {
 	c.mu.Lock()
 	s := c.subs[to.Sub]
 	c.mu.Unlock()
-	if s == nil {
-		return
+	if s != nil {
+		s.notice(method, params)
 	}
+}
+
+func (s *Subscription) notice(method string, params json.RawMessage) {
 	var n Notice
 	var err error
 	switch method {

@@ -248,6 +248,18 @@ func (e *Engine) HeldBytes() (down, up int) {
 	return e.lanes[wire.Downstream].holding(), e.lanes[wire.Upstream].holding()
 }
 
+// Offset is how many bytes of a direction's stream came in: the place of the next
+// one, as positions count (byte:N).
+func (e *Engine) Offset(d wire.Direction) int64 {
+	switch {
+	case e.pair == nil:
+		return e.lanes[d].off
+	case e.proxy != nil && d == wire.Downstream:
+		return e.proxy.base + e.pair.Offset(d)
+	}
+	return e.pair.Offset(d)
+}
+
 // Owes says that something is still to be said in a direction: bytes, FIN or an
 // ending wait there for their time, or for the upstream connection.
 func (e *Engine) Owes(d wire.Direction) bool { return !e.lanes[d].out.empty() }

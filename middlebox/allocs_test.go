@@ -3,6 +3,7 @@ package middlebox
 import (
 	"io"
 	"runtime"
+	"strings"
 	"testing"
 
 	"crimp/faults"
@@ -24,9 +25,17 @@ func TestRelayingAllocatesNothing(t *testing.T) {
 		{"tcp, latency", "tcp", []faults.Rule{late}},
 		{"http", "http", nil},
 		{"http, no match", "http", []faults.Rule{benchMatch}},
+		{"http, captured for nobody who reads", "http", nil},
+		{"http, captured before", "http", nil},
 	} {
 		b := start(t, Config{}, Route{Protocol: test.protocol, Upstream: origin(t, kilobytes), Rules: test.rules})
 		c := dial(t, b, "web")
+		if strings.Contains(test.name, "captured") {
+			film := capture(t, b, CaptureOptions{})
+			if strings.Contains(test.name, "before") {
+				film.Close()
+			}
+		}
 		asked, answer := []byte(request), make([]byte, len(kilobyte))
 		ask := func(times int) {
 			for range times {

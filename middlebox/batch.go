@@ -44,7 +44,7 @@ func (g *leg) post(b []byte) bool {
 	l := g.s.l
 	p := &l.batch
 	alone := len(p.legs) == 0 && l.head == len(l.queue) && !l.tune.Alone
-	if alone || len(b) > min(smallWrite, cap(p.room)) {
+	if alone || g.s.captured || len(b) > min(smallWrite, cap(p.room)) { // captures tell things in their order
 		g.depart()
 		return false
 	}
@@ -85,6 +85,9 @@ func (l *loop) dispatch() {
 		w := &p.writes[i]
 		g.posted = 0
 		n := g.took(w.N, len(w.Data), w.Out)
+		if g.s.captured { // since it was posted
+			g.captureOut(w.Data[:n])
+		}
 		if n < len(w.Data) && !g.broken {
 			g.pend = l.block()
 			g.pend.bytes = append(g.pend.bytes, w.Data[n:]...)

@@ -10,7 +10,8 @@
 // has not taken), pipe.go (what nobody need see), ending.go, linger.go; how sessions
 // come, and how many may: listener.go, crowd.go; then how things change: change.go,
 // rules.go, configure.go, own.go, panic.go, close.go; and what is told: notes.go,
-// journal.go, record.go, ring.go, filter.go, lists.go, and in figures, stats.go.
+// journal.go, record.go, ring.go, filter.go, lists.go, in figures, stats.go, and in
+// bytes, capture.go, captured.go, chunk.go.
 //
 // # Its bounds
 //
@@ -109,9 +110,10 @@ type Box struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 
-	live   atomic.Int64 // sessions
-	held   atomic.Int64 // bytes kept back, as of each session's last round
-	next   int          // which loop gets the next session; the first loop's
+	live atomic.Int64 // sessions
+	held atomic.Int64 // bytes kept back, as of each session's last round
+	captureCount
+	next   int // which loop gets the next session; the first loop's
 	noDial atomic.Pointer[[]netip.AddrPort]
 	listed atomic.Pointer[[]*route] // routes, for readers without the mutex
 

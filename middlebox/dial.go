@@ -107,6 +107,9 @@ func (s *session) dialOn() {
 			case sys.OK:
 				s.dial, s.dialled, g.up = nil, true, true
 				g.flags |= sys.Out
+				if s.captured {
+					g.captureOpen()
+				}
 				s.step(faults.Input{Kind: faults.InDialed})
 				return
 			case sys.Again:

@@ -10,6 +10,7 @@ import (
 // ending is how a leg is to end, and how the wait for it goes.
 type ending struct {
 	op       faults.Op // OpShut to OpAbort
+	away     int64     // bytes that were read away meanwhile
 	firings  []firing  // to be told when it is done
 	asked    time.Time
 	progress time.Time     // when bytes were last taken or acknowledged
@@ -82,6 +83,9 @@ func (g *leg) settle() {
 func (g *leg) fin() {
 	if !g.shut && !g.broken {
 		g.s.l.k.ShutdownWrite(g.sock)
+		if g.s.captured {
+			g.captureFin()
+		}
 	}
 	g.shut = true
 }
@@ -131,6 +135,9 @@ func (g *leg) leaveHard(e *ending) {
 	g.tell(e)
 	g.fin()
 	g.ended = "close"
+	if g.s.captured {
+		g.captureRst(wayOut)
+	}
 	g.leave()
 	g.s.l.own(sock, nil)
 	g.s.l.k.Close(sock)
@@ -176,6 +183,9 @@ func (g *leg) over(how string) {
 		return
 	}
 	sock := g.sock
+	if g.s.captured {
+		g.captureOver(how)
+	}
 	if sock != sys.None {
 		g.ended = how
 	}

@@ -71,7 +71,7 @@ func (j *journal) emitWith(e Event, data func(seq int64) any) int64 {
 // keep is emit for what is packed; it copies the record. Its time is that of the
 // loop's turn: to ask for another would be a quarter of what keeping costs. A
 // finished exchange enters the ring of exchanges, too.
-func (j *journal) keep(kind recordKind, record []byte, at time.Time) {
+func (j *journal) keep(kind recordKind, record []byte, at time.Time) int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	e := entry{kind: kind, record: j.memory.put(record), at: at.UnixNano()}
@@ -84,6 +84,7 @@ func (j *journal) keep(kind recordKind, record []byte, at time.Time) {
 		}
 		j.exchanges.add(finished{seq: seq, record: e.record})
 	}
+	return seq
 }
 
 // heads is how many bytes of a request's head an event keeps that is not packed.

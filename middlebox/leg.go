@@ -120,7 +120,11 @@ func (g *leg) filter(f faults.Filter) {
 // write gives b to the kernel and says how much of it was taken.
 func (g *leg) write(b []byte) int {
 	n, out := g.s.l.k.Write(g.sock, b)
-	return g.took(n, len(b), out)
+	n = g.took(n, len(b), out)
+	if g.s.captured {
+		g.captureOut(b[:n])
+	}
+	return n
 }
 
 // took notes that the kernel took n bytes of so many; it says how many count.
@@ -175,7 +179,11 @@ func (g *leg) flushApart(p *backlog) {
 		to = lone.to
 	}
 	n, out := l.k.WriteApart(g.sock, pieces)
-	p.at += g.took(n, to-p.at, out)
+	n = g.took(n, to-p.at, out)
+	if g.s.captured {
+		g.captureOut(p.bytes[p.at : p.at+n])
+	}
+	p.at += n
 	l.pieces = pieces
 	done := 0
 	for done < len(p.lone) && p.lone[done].to <= p.at {
@@ -213,6 +221,14 @@ func (g *leg) dead() bool {
 // input reads up to n bytes into the loop's buffer. Again when there is nothing
 // to be had now; EOF and Reset once, each when everything before was read.
 func (g *leg) input(n int) ([]byte, sys.Outcome) {
+	b, out := g.next(n)
+	if g.s.captured {
+		g.captureIn(b, out)
+	}
+	return b, out
+}
+
+func (g *leg) next(n int) ([]byte, sys.Outcome) {
 	if g.piped > 0 {
 		return g.s.l.buf[:g.recall(g.s.l.buf[:n])], sys.OK
 	}
@@ -261,7 +277,9 @@ func (g *leg) stopped(out sys.Outcome) sys.Outcome {
 func (g *leg) discard() bool {
 	out := sys.Again
 	if !g.eof {
-		_, out = g.input(len(g.s.l.buf))
+		var b []byte
+		b, out = g.input(len(g.s.l.buf))
+		g.ending.away += int64(len(b))
 	}
 	if out == sys.Reset || g.eof && g.dead() {
 		g.over("rst")

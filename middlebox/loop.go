@@ -65,6 +65,7 @@ type loop struct {
 	sessions  []*session
 	listeners []*listener // the first loop's
 	starved   []*session  // unread because the box holds too much
+	captures  *captures   // in force; nil: none
 	queue     []*task     // who has something to do
 	head      int         // the queue before it has been run
 	alarms    alarms

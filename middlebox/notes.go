@@ -167,7 +167,10 @@ func (s *session) emitFired(f *firing) {
 	p.str(f.rule)
 	f.data.pack(&p)
 	s.l.record = p
-	s.l.box.journal.keep(faultFired, p, s.l.now)
+	seq := s.l.box.journal.keep(faultFired, p, s.l.now)
+	if s.captured {
+		s.captureFired(f, seq)
+	}
 }
 
 // emitAbout journals what a note tells of a rule or a direction.

@@ -34,8 +34,8 @@ const (
 // nothing was moved, and they are to be read.
 func (s *session) carry(d wire.Direction, n int64) (out sys.Outcome, done bool) {
 	from, to := &s.leg[d.Other()], &s.leg[d]
-	if !to.up || to.gone || to.broken || to.shut {
-		return sys.OK, false // nobody takes them: they are read, and dropped where such bytes are
+	if !to.up || to.gone || to.broken || to.shut || s.captured {
+		return sys.OK, false // nobody takes them: they are read, and dropped where such bytes are; or somebody looks
 	}
 	if from.piped == 0 {
 		if from.full < fullReads || n < int64(len(s.l.buf)) {

@@ -120,6 +120,9 @@ func (s *session) hangup(d wire.Direction) bool {
 func (s *session) reset(d wire.Direction) {
 	from := &s.leg[d.Other()]
 	from.broken = true
+	if s.captured {
+		from.captureRst(wayIn)
+	}
 	s.step(faults.Input{Kind: faults.InReset, Dir: d})
 	if from.broken { // a proxy may have parted from it
 		from.over("rst")

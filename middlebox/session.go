@@ -45,6 +45,7 @@ type session struct {
 	halted   bool // an operator stalled it
 	cut      bool // a fault ended a side of it
 	draining bool
+	captured bool // what it reads and writes is told: see capture.go
 
 	stalled   *stall  // the newest that a rule made
 	target    *string // what a proxy's session dialled; nil: the route's upstream
@@ -79,6 +80,9 @@ func (l *loop) open(r *route, num uint64, sock sys.Socket, peer netip.AddrPort) 
 		Census: s, Packets: l.box.packets == nil, Scratch: &l.scratch,
 	})
 	s.tell(sessionOpened)
+	if s.captured = s.isCaptured(); s.captured {
+		s.leg[wire.Downstream].captureOpen()
+	}
 	s.step(faults.Input{Kind: faults.InOpen})
 	s.rounds()
 }

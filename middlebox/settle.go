@@ -113,6 +113,9 @@ func (s *session) end() {
 	l.sessions[len(l.sessions)-1] = nil
 	l.sessions = l.sessions[:len(l.sessions)-1]
 	s.tell(sessionClosed)
+	if s.captured {
+		s.captureEnd()
+	}
 }
 
 // blame notes what the session's end will be put down to: the first cause counts.

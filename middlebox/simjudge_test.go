@@ -21,6 +21,7 @@ func (w *world) judge() {
 		w.failf("nobody disturbed anything, and the end took %.1f s", took)
 	}
 	w.judgeGates()
+	w.judgeFilms()
 	w.judgeBox()
 }
 

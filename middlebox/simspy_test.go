@@ -199,6 +199,10 @@ func (k *spy) Write(s sys.Socket, b []byte) (int, sys.Outcome) {
 	return n, out
 }
 
+func (k *spy) WriteApart(s sys.Socket, pieces [][]byte) (int, sys.Outcome) {
+	return sys.WriteEach(k, s, pieces)
+}
+
 func (k *spy) ShutdownWrite(s sys.Socket) {
 	k.Kernel.ShutdownWrite(s)
 	t := k.tap(s)

@@ -21,6 +21,8 @@ type world struct {
 	r      *rand.Rand
 	q      *rand.Rand // of what concerns proxies alone: the worlds of regressions are without
 	net    *simnet.Net
+	c      *rand.Rand // of captures; nil: a world without
+	shots  []*filming
 	box    *Box
 	plant  *plant // a bug, to see whether it is found
 	spies  []*spy
@@ -124,6 +126,7 @@ func simulate(seed uint64, p *plant, tracing bool) (w *world, err error) {
 			err = fmt.Errorf("step %d: panic: %v\n%s", w.step, e, debug.Stack())
 		}
 	}()
+	w.films()
 	w.build()
 	steps := pick(w.r, 40, 150, 150, 400)
 	if w.leaves { // only while their rule is armed
@@ -175,6 +178,7 @@ func (w *world) carries() bool {
 func (w *world) turn() {
 	w.box.Turn(-1)
 	w.after()
+	w.shoot()
 	if w.plant != nil && w.plant.after != nil {
 		w.plant.after(w)
 	}

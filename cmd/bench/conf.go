@@ -8,16 +8,19 @@ import (
 
 // How each relay is set up: as its distribution does, but for limits on time
 // and number that would end a measurement. HAProxy has a thread for each core, nginx a
-// worker, crimp a loop for every two: their own defaults.
+// worker, crimp a loop for every two: their own defaults, unless their name here says
+// otherwise.
 
 const (
 	haproxyTCP  = "haproxy tcp"
 	haproxyHTTP = "haproxy http"
+	haproxyOne  = "haproxy tcp, 1 thread"
 	nginxTCP    = "nginx stream"
 	nginxHTTP   = "nginx http"
 	plainCopy   = "io.Copy"
 	crimpTCP    = "crimp tcp"
 	crimpHTTP   = "crimp http"
+	crimpTwo    = "crimp tcp, 2 loops"
 	crimpRule   = "crimp http, no match" // one armed rule, for other requests
 	crimpZero   = "crimp latency 0"
 	crimpCut    = "crimp cut far away"
@@ -30,6 +33,7 @@ const (
 var crimpRules = map[string]struct{ protocol, rule string }{
 	crimpTCP:   {"tcp", ""},
 	crimpHTTP:  {"http", ""},
+	crimpTwo:   {"tcp", ""},
 	crimpRule:  {"http", `{name: elsewhere, fault: cut, params: {at: "body:50%"}, match: {path: /elsewhere/*}, armed: true}`},
 	crimpZero:  {"tcp", `{name: zero, fault: latency, params: {delay: 0s}, armed: true}`},
 	crimpFast:  {"tcp", `{name: fast, fault: bandwidth, params: {rate: 10GB/s}, armed: true}`},
@@ -42,6 +46,8 @@ func confOf(kind, listen, upstream, dir string) (text string, found bool) {
 	switch kind {
 	case haproxyTCP, haproxyHTTP:
 		return haproxyConf(strings.TrimPrefix(kind, "haproxy "), listen, upstream), true
+	case haproxyOne:
+		return "global\n  nbthread 1\n" + haproxyConf("tcp", listen, upstream), true
 	case nginxTCP:
 		return nginxConf(dir, fmt.Sprintf("stream {\n  server { listen %s backlog=4096; proxy_timeout 1h; proxy_pass %s; }\n}\n", listen, upstream)), true
 	case nginxHTTP:

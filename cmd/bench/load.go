@@ -47,7 +47,7 @@ func (s sample) String() string {
 
 var (
 	tcpRelays  = []string{haproxyTCP, crimpTCP, crimpHTTP, crimpZero, crimpFast, crimpCut, nginxTCP, plainCopy}
-	tripRelays = []string{haproxyTCP, crimpTCP, crimpZero, crimpCut, nginxTCP, plainCopy}
+	tripRelays = []string{haproxyTCP, haproxyOne, crimpTCP, crimpTwo, crimpZero, crimpCut, nginxTCP, plainCopy}
 	httpRelays = []string{haproxyHTTP, crimpHTTP, crimpRule, nginxHTTP}
 	idleRelays = []string{haproxyTCP, crimpTCP, crimpHTTP, nginxTCP, plainCopy}
 )

@@ -83,7 +83,11 @@ func (r *relay) command(dir string, p *plan) (*exec.Cmd, error) {
 	program, _, _ := strings.Cut(r.kind, " ")
 	switch program {
 	case "crimp":
-		return exec.Command(p.crimp, append([]string{"serve", "-c", file, "--log-level", "warn"}, p.args...)...), nil
+		args := append([]string{"serve", "-c", file, "--log-level", "warn"}, p.args...)
+		if r.kind == crimpTwo {
+			args = append(args, "--loops", "2")
+		}
+		return exec.Command(p.crimp, args...), nil
 	case "haproxy":
 		return exec.Command(find("haproxy"), "-db", "-f", file), nil
 	case "nginx":

@@ -90,7 +90,7 @@ func (rs *results) report(p plan) string {
 %d rounds, each going round all relays; %s a measurement. A ratio is taken within a round, and the median over the rounds is shown; the
 figures in units are medians, too. cpu is the processor time of the relay's own processes, user and system; the load generator and the
 origin are one other process on the same cores. HAProxy and nginx run as many threads or processes as there are cores, crimp its
-default number of loops, each with its own default way of moving bytes.
+default number of loops, each with its own default way of moving bytes, unless its name says otherwise.
 
 Each connection waits for its answer before it asks again, so the mean is about connections / rate; p50 and p99 say how it is shared out. A
 relay that serves some at once and lets others wait has a lower p50 for the same mean, and a higher p99: read the three together.

@@ -20,7 +20,7 @@ const tailKey = "tail"
 // unknown commands and flags are answered here as well, with a did-you-mean.
 //
 // Words after a `--` are returned apart, nil if there was none, for the
-// commands that run one (arm); for all others they are arguments like any.
+// commands that run one (arm, capture); for all others they are arguments like any.
 func arrange(app *cli.App, argv []string) (arranged, tail []string, err error) {
 	a := arranger{app: app, takes: valueFlags(app)}
 	for i := 1; i < len(argv); i++ {
@@ -162,7 +162,7 @@ func (a *arranger) arrange(program string) (arranged, tail []string, err error) 
 }
 
 // runsCommand says whether what follows `--` is a command to run.
-func runsCommand(c *cli.Command) bool { return c.Name == "arm" }
+func runsCommand(c *cli.Command) bool { return c.Name == "arm" || c.Name == "capture" }
 
 // valueFlags lists the flags of all commands. A flag that may come before its
 // command must mean the same in all of them: a test sees to that.

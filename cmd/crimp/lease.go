@@ -32,16 +32,10 @@ func armWhile(ctx context.Context, c *cli.Context, box *control.Client, o order,
 	if err != nil {
 		return err
 	}
-	var routes control.RouteListResult
-	if err := call(ctx, box, "route.list", control.Nothing{}, &routes); err != nil {
-		return err
-	}
-	api, token, err := boxAt(c)
+	child, err := commandFor(ctx, c, box, path, command)
 	if err != nil {
 		return err
 	}
-	child := &exec.Cmd{Path: path, Args: command, Stdin: os.Stdin, Stdout: c.App.Writer, Stderr: c.App.ErrWriter,
-		Env: childEnv(os.Environ(), api, token, routes.Routes)}
 	code, err := runChild(child)
 	switch {
 	case err != nil:
@@ -102,6 +96,20 @@ func neverFired(ctx context.Context, box *control.Client, rule middlebox.RuleSta
 		return codef(exitFailed, "%s: %s", text, m)
 	}
 	return codef(exitFailed, "%s: nothing it matches went by", text)
+}
+
+// commandFor is a command with the box and its routes in its environment.
+func commandFor(ctx context.Context, c *cli.Context, box *control.Client, path string, command []string) (*exec.Cmd, error) {
+	var routes control.RouteListResult
+	if err := call(ctx, box, "route.list", control.Nothing{}, &routes); err != nil {
+		return nil, err
+	}
+	api, token, err := boxAt(c)
+	if err != nil {
+		return nil, err
+	}
+	return &exec.Cmd{Path: path, Args: command, Stdin: os.Stdin, Stdout: c.App.Writer, Stderr: c.App.ErrWriter,
+		Env: childEnv(os.Environ(), api, token, routes.Routes)}, nil
 }
 
 // childEnv tells the command where the box and its routes are.

@@ -62,7 +62,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			demoCommand(), serveCommand(), checkCommand(),
 			armCommand(), disarmCommand(), toggleCommand(), rmCommand(),
 			panicCommand(), releaseCommand(), revertCommand(), routeCommand(), sessionCommand(),
-			stateCommand(), routesCommand(), rulesCommand(), sessionsCommand(), exchangesCommand(), eventsCommand(), waitCommand(),
+			stateCommand(), routesCommand(), rulesCommand(), sessionsCommand(), exchangesCommand(), eventsCommand(), captureCommand(), waitCommand(),
 			faultsCommand(), versionCommand(),
 		},
 		// The default handler prints and exits by itself, past our codes.

@@ -113,6 +113,9 @@ func (p *Pair) Remaining(d Direction) int64 {
 	return 0
 }
 
+// Offset is the place in the stream of d's next byte.
+func (p *Pair) Offset(d Direction) int64 { return p.toks[d].off }
+
 // Opaque is whether d has turned opaque, and why.
 func (p *Pair) Opaque(d Direction) (reason string, ok bool) {
 	t := &p.toks[d]

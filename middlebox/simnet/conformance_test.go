@@ -224,6 +224,24 @@ var behaviours = []behaviour{
 		w.k.Close(s)
 	}},
 
+	{"a connection knows both its addresses until it is reset", func(w *world) {
+		s, p := w.accepted()
+		if own, peer := w.k.Names(s); own != w.at || peer != p.addr() {
+			w.t.Errorf("accepted: %v and %v, expected %v and %v", own, peer, w.at, p.addr())
+		}
+		c, to := w.connected()
+		if own, peer := w.k.Names(c); own == peer || !own.IsValid() || peer != to.addr() {
+			w.t.Errorf("connected: %v and %v, expected one of its own and %v", own, peer, to.addr())
+		}
+		p.reset()
+		w.await(s, sys.Err)
+		if own, peer := w.k.Names(s); own != w.at || peer.IsValid() {
+			w.t.Errorf("reset: %v and %v, expected %v and none", own, peer, w.at)
+		}
+		w.k.Close(s)
+		w.k.Close(c)
+	}},
+
 	{"what the peer's kernel has not taken is unacknowledged, and a FIN counts one", func(w *world) {
 		s, p := w.accepted()
 		written := w.stuff(s)

@@ -131,6 +131,17 @@ func (k *Kernel) Unread(s sys.Socket) int {
 	return k.own(s).e.in.Len()
 }
 
+// Names are known of a connection as long as it is not reset.
+func (k *Kernel) Names(s sys.Socket) (own, peer netip.AddrPort) {
+	k.n.mu.Lock()
+	defer k.n.mu.Unlock()
+	e := k.own(s).e
+	if own = e.addr; e.other != nil && !e.dead {
+		peer = e.other.addr
+	}
+	return own, peer
+}
+
 // Unacked counts what has not reached the peer's kernel.
 func (k *Kernel) Unacked(s sys.Socket) int {
 	k.n.mu.Lock()

@@ -303,6 +303,16 @@ func (k *bsd) Unread(s Socket) int {
 	return n
 }
 
+func (k *bsd) Names(s Socket) (own, peer netip.AddrPort) {
+	if a, err := unix.Getsockname(int(s)); err == nil {
+		own = fromSockaddr(a)
+	}
+	if a, err := unix.Getpeername(int(s)); err == nil {
+		peer = fromSockaddr(a)
+	}
+	return own, peer
+}
+
 func (k *bsd) Unacked(s Socket) int {
 	n, err := unix.GetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_NWRITE)
 	if err != nil {

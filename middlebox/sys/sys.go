@@ -138,6 +138,9 @@ type Kernel interface {
 	Unacked(s Socket) int
 	// Unread is how many bytes wait to be read (FIONREAD).
 	Unread(s Socket) int
+	// Names are the two addresses of a connection; the zero value for one that is not
+	// known, or no longer: of the peer once the connection was reset.
+	Names(s Socket) (own, peer netip.AddrPort)
 	// Filter makes segments that come in on a socket, a listening one too, vanish
 	// before TCP sees them; the zero Filter lets all through again. With None it
 	// says whether this process may: nil, or an error that says what it needs.

@@ -93,18 +93,18 @@ func TestReadmeSession(t *testing.T) {
 // The whole list of commands for one's own client and server, in their order.
 func TestReadmeOwnPeers(t *testing.T) {
 	o := always(t, answer(pattern(1024)))
-	listen := freeAddr(t)
+	listen, file := freeAddr(t), filepath.Join(t.TempDir(), "web.pcapng")
 	var b *box
 	for line := range strings.Lines(block(t, "sh", 0)) {
 		command, _, _ := strings.Cut(line, "  # ")
-		command = strings.TrimSpace(strings.NewReplacer("127.0.0.1:8080", listen, "127.0.0.1:9000", o.addr).Replace(command))
+		command = strings.TrimSpace(strings.NewReplacer("127.0.0.1:8080", listen, "127.0.0.1:9000", o.addr, "web.pcapng", file).Replace(command))
 		if rest, ok := strings.CutPrefix(command, "crimp serve "); ok {
 			b = serve(t, strings.Fields(rest)...)
 			continue
 		}
 		r := run(t, []string{"CRIMP_API=" + b.api, "PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH")}, "sh", "-c", command)
 		want := 0
-		if strings.Contains(command, "-- curl") {
+		if strings.HasPrefix(command, "crimp arm") && strings.Contains(command, "-- curl") {
 			want = 18
 		}
 		if r.code != want {
@@ -116,6 +116,9 @@ func TestReadmeOwnPeers(t *testing.T) {
 		if strings.HasPrefix(command, "crimp disarm") {
 			dial(t, listen).send(ask("/api/x")).expect(answer(pattern(1024)))
 		}
+	}
+	if text, err := os.ReadFile(file); err != nil || !strings.Contains(string(text), answer(pattern(1024))) {
+		t.Errorf("the capture: %v, %d bytes", err, len(text))
 	}
 }
 
@@ -216,8 +219,8 @@ func TestReadmeProtocol(t *testing.T) {
 			}
 		}
 	}
-	if names < 22 {
-		t.Errorf("README.md names %d methods, expected 22", names)
+	if names < 23 {
+		t.Errorf("README.md names %d methods, expected 23", names)
 	}
 	for _, path := range []string{"/", "/v1/state", "/v1/schema.json", "/healthz", "/readyz", "/metrics"} {
 		resp, err := api.Get(b.api + path)
@@ -293,7 +296,7 @@ func TestDocumentsPointSomewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"README.md", "docs/architecture.md", "docs/faults.md", "CHANGELOG.md"} {
+	for _, name := range []string{"README.md", "docs/architecture.md", "docs/faults.md", "docs/capture.md", "CHANGELOG.md"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			t.Error(err)
