@@ -24,7 +24,7 @@ func (e Ending) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
 // UnmarshalText reads the ending's word; the empty text is NoEnding.
 func (e *Ending) UnmarshalText(text []byte) error {
-	n, err := wordIndex("ending", endingWords, string(text))
+	n, err := wordIndex(endingWords, string(text))
 	if err == nil {
 		*e = Ending(n)
 	}
@@ -53,7 +53,7 @@ func (o Other) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // UnmarshalText reads the word.
 func (o *Other) UnmarshalText(text []byte) error {
-	n, err := wordIndex("what the other side gets", otherWords, string(text))
+	n, err := wordIndex(otherWords, string(text))
 	if err == nil {
 		*o = Other(n)
 	}
@@ -81,7 +81,7 @@ func (t Then) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 // UnmarshalText reads the word.
 func (t *Then) UnmarshalText(text []byte) error {
-	n, err := wordIndex("what follows", thenWords, string(text))
+	n, err := wordIndex(thenWords, string(text))
 	if err == nil {
 		*t = Then(n)
 	}

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -220,13 +221,13 @@ func percentText(v float64, same func(float64) bool) string {
 }
 
 // wordIndex finds word among words, '-' and '_' being the same.
-func wordIndex(what string, words []string, word string) (int, error) {
+func wordIndex(words []string, word string) (int, error) {
 	for i, w := range words {
 		if canonical(w) == canonical(word) {
 			return i, nil
 		}
 	}
-	return 0, fmt.Errorf("%s: %s", what, notOneOf(word, words))
+	return 0, errors.New(notOneOf(word, words))
 }
 
 // notOneOf says that word is none of words, and which it may have been meant to be.
