@@ -31,7 +31,7 @@ configuration, unknown name; 3 cannot bind or start; 4 wait timed out.
 
 const commandHelp = `{{.Usage}}
 
-Usage: {{.HelpName}}{{if .Subcommands}} COMMAND{{end}}{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}{{if .VisibleFlags}} [--FLAG]...{{end}}
+Usage: {{.HelpName}}{{if .Subcommands}} COMMAND{{end}} {{.UsageText}}
 {{if .VisibleCommands}}
 Commands
 {{- range .VisibleCommands}}
@@ -63,6 +63,16 @@ func wrapped(words []string) string {
 		width += 1 + len(w)
 	}
 	return text.String()
+}
+
+// usageText is the arguments and flags of a command. What stands behind -- is another's,
+// flags too.
+func usageText(args string) string {
+	const flags = "[--FLAG]..."
+	if own, other, ok := strings.Cut(args, "[-- "); ok {
+		return own + flags + " [-- " + other
+	}
+	return strings.TrimSpace(args + " " + flags)
 }
 
 // describe is a command's long text, ending with its examples.

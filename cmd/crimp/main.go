@@ -83,7 +83,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 func finish(c *cli.Command) {
 	c.OnUsageError = onUsageError
 	c.HideHelpCommand = true // else "help" could not be an argument
-	c.CustomHelpTemplate = commandHelp
+	c.CustomHelpTemplate, c.UsageText = commandHelp, usageText(c.ArgsUsage)
 	for _, sub := range c.Subcommands {
 		sub.HelpName = "crimp " + c.Name + " " + sub.Name
 		finish(sub)
