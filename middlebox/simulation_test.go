@@ -77,7 +77,7 @@ func simRuns() int {
 	case testing.Short():
 		return 1000
 	case raceDetector:
-		return 1500
+		return 700
 	}
 	return 10_000
 }
