@@ -163,6 +163,25 @@ func TestFaultsArePure(t *testing.T) {
 	}
 }
 
+// The Makefile runs the tests of plays without the race detector: each play goes on in
+// the one goroutine of its test, and tests follow each other.
+func TestPlaysHaveOneGoroutine(t *testing.T) {
+	set := token.NewFileSet()
+	for _, s := range sources(t, set) {
+		if s.dir != "faults/faultstest" {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			call, _ := n.(*ast.SelectorExpr)
+			_, starts := n.(*ast.GoStmt)
+			if starts || call != nil && slices.Contains([]string{"Go", "Parallel", "AfterFunc"}, call.Sel.Name) {
+				t.Errorf("%s: a goroutine, in tests that run without the race detector", set.Position(n.Pos()))
+			}
+			return true
+		})
+	}
+}
+
 func impureNode(n ast.Node) string {
 	switch n := n.(type) {
 	case *ast.GoStmt:

@@ -309,7 +309,7 @@ func ask(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: lab\r\
 func pattern(n int) string {
 	var b strings.Builder
 	for i := 0; b.Len() < n; i++ {
-		fmt.Fprintf(&b, "%07x\n", i)
+		b.WriteString(strconv.FormatInt(1<<28|int64(i), 16)[1:] + "\n")
 	}
 	return b.String()[:n]
 }

@@ -305,7 +305,8 @@ func TestGibibyteByChecksum(t *testing.T) {
 	}
 }
 
-// writePattern fills a file with numbered words, and returns its checksum.
+// writePattern fills a file with numbered pages of numbered words, and returns its
+// checksum.
 func writePattern(t *testing.T, path string, size int64) []byte {
 	t.Helper()
 	f, err := os.Create(path)
@@ -314,9 +315,9 @@ func writePattern(t *testing.T, path string, size int64) []byte {
 	}
 	defer f.Close()
 	sum := sha256.New()
-	block := make([]byte, 1<<20)
+	block := []byte(pattern(1 << 20))
 	for at := int64(0); at < size; at += int64(len(block)) {
-		for i := 0; i < len(block); i += 8 {
+		for i := 0; i < len(block); i += 4096 {
 			binary.LittleEndian.PutUint64(block[i:], uint64(at)+uint64(i))
 		}
 		sum.Write(block)
