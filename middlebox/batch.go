@@ -1,6 +1,10 @@
 package middlebox
 
-import "crimp/middlebox/sys"
+import (
+	"math"
+
+	"crimp/middlebox/sys"
+)
 
 // Small writes of a turn leave together, at the end of the turn or as soon as they
 // are many. Why that is worth a copy: see sys, linux_ring.go. A write that is
@@ -24,7 +28,7 @@ type batch struct {
 }
 
 func newBatch(room int) batch {
-	return batch{make([]*leg, 0, batchMost), make([]sys.Writing, 0, batchMost), make([]byte, 0, room)}
+	return batch{make([]*leg, 0, batchMost), make([]sys.Writing, 0, batchMost), make([]byte, 0, min(room, math.MaxUint16))} // what a leg can count
 }
 
 // fits says whether n more bytes of g can join.

@@ -6,12 +6,13 @@
 // Reading order: api.go (what people and programs see), box.go (the face that
 // control sees), loop.go (theory of operation); a session drives an engine:
 // session.go, relay.go (what it reads), settle.go (what it carries out behind that,
-// and its own end), dial.go; each side has a leg: leg.go, backlog.go (what the peer
-// has not taken), pipe.go (what nobody need see), ending.go, linger.go; how sessions
-// come, and how many may: listener.go, crowd.go; then how things change: change.go,
-// rules.go, configure.go, own.go, panic.go, close.go; and what is told: notes.go,
-// journal.go, record.go, ring.go, filter.go, lists.go, in figures, stats.go, and in
-// bytes, capture.go, captured.go, chunk.go.
+// and its own end), dial.go; each side has a leg: leg.go, batch.go (what leaves together
+// with what others say), backlog.go (what the peer has not taken), pipe.go (what nobody
+// need see), ending.go, linger.go; how sessions come, and how many may: listener.go,
+// crowd.go; then how things change: check.go, change.go, rules.go, configure.go, own.go,
+// panic.go, close.go; and what is told: notes.go, journal.go, record.go, ring.go,
+// filter.go, lists.go, unknown.go, in figures, stats.go, and in bytes, capture.go,
+// captured.go, chunk.go.
 //
 // # Its bounds
 //
@@ -74,7 +75,7 @@ type Tuning struct {
 	Buffer    int  // bytes read at once: 32 KiB
 	TurnBytes int  // bytes moved in a turn before the rest waits for the next: 1 MiB
 	Rounds    int  // buffers each way a session relays before others come: 8
-	Batch     int  // bytes of small writes that leave together: 32 KiB
+	Batch     int  // bytes of small writes that leave together, less than 64 KiB: 32 KiB
 	Alone     bool // a turn's only write, too, leaves by way of the batch
 }
 
