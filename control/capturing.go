@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"sync"
 
 	"crimp/middlebox"
 )
@@ -17,13 +16,9 @@ type Capturing struct {
 	// C is closed when the capture or its connection ends.
 	C <-chan middlebox.Chunk
 
-	client *Client
-	mu     sync.Mutex
-	queue  []middlebox.Chunk
-	size   int // of the queue's data
-	wake   chan struct{}
-	done   chan struct{}
-	once   sync.Once
+	feed
+	queue []middlebox.Chunk
+	size  int // of the queue's data
 }
 
 // Capture starts a capture. When it has returned, every byte that the box reads or
@@ -31,7 +26,7 @@ type Capturing struct {
 // missing, and delays nobody.
 func (c *Client) Capture(ctx context.Context, o middlebox.CaptureOptions) (*Capturing, error) {
 	out := make(chan middlebox.Chunk)
-	s := &Capturing{C: out, client: c, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &Capturing{C: out, feed: newFeed(c)}
 	err := c.begin(ctx, "capture", o, &s.CaptureResult, s, func() { c.adopt(s.Sub, s, func() { s.deliver(out) }) })
 	if err != nil {
 		return nil, err
@@ -47,8 +42,6 @@ func (s *Capturing) End(ctx context.Context) error {
 // Close ends the capture and drops what it has.
 func (s *Capturing) Close(ctx context.Context) error { return s.client.unsubscribe(ctx, s.Sub, s) }
 
-func (s *Capturing) stop() { s.once.Do(func() { close(s.done) }) }
-
 // notice queues what a notification brings. It never waits, since answers come the
 // same way: what finds no room is counted.
 func (s *Capturing) notice(method string, params json.RawMessage) {
@@ -61,10 +54,7 @@ func (s *Capturing) notice(method string, params json.RawMessage) {
 		s.push(k)
 	}
 	s.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.poke()
 }
 
 func (s *Capturing) push(k middlebox.Chunk) {
@@ -97,16 +87,7 @@ func missing(k middlebox.Chunk) middlebox.Chunk {
 // deliver brings queued chunks to C.
 func (s *Capturing) deliver(out chan<- middlebox.Chunk) {
 	defer close(out)
-	for {
-		k, ok := s.next()
-		if !ok {
-			select {
-			case <-s.wake:
-				continue
-			case <-s.done:
-				return
-			}
-		}
+	for k := range arrivals(&s.feed, s.next) {
 		select {
 		case out <- k:
 		case <-s.done:

@@ -17,8 +17,8 @@
 // Reading order: message.go (what is said), wire.go (how it is framed),
 // methods.go (what each method does), server.go and auth.go (the door),
 // stream.go and conn.go (one WebSocket), hub.go (subscriptions), capture.go, wait.go,
-// lease.go, conflict.go; then the other end, client.go, calls.go, subscription.go and
-// capturing.go; and what a box is started from, configuration.go, and schema.go.
+// lease.go, conflict.go; then the other end, client.go, calls.go, feed.go, subscription.go
+// and capturing.go; and what a box is started from, configuration.go, and schema.go.
 //
 // What it promises:
 //

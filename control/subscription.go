@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"sync"
 
 	"crimp/middlebox"
 )
@@ -26,13 +25,9 @@ type Subscription struct {
 	// C is closed when the subscription or its connection ends.
 	C <-chan Notice
 
-	client *Client
-	mu     sync.Mutex
+	feed
 	queue  []Notice
 	lagged bool // the queue overflowed: a snapshot is due
-	wake   chan struct{}
-	done   chan struct{}
-	once   sync.Once
 }
 
 // Subscribe asks for notifications of the topics: event types, their first
@@ -41,7 +36,7 @@ type Subscription struct {
 // before the answer, the box may notify in vain until the client closes.
 func (c *Client) Subscribe(ctx context.Context, topics ...string) (*Subscription, error) {
 	out := make(chan Notice)
-	s := &Subscription{C: out, client: c, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &Subscription{C: out, feed: newFeed(c)}
 	var r SubscribeResult
 	err := c.begin(ctx, "subscribe", SubscribeParams{Topics: topics}, &r, s, func() {
 		s.ID, s.Seq, s.State = r.Sub, r.Seq, r.State
@@ -53,74 +48,8 @@ func (c *Client) Subscribe(ctx context.Context, topics ...string) (*Subscription
 	return s, nil
 }
 
-// receiver gets notifications; it never waits.
-type receiver interface {
-	notice(method string, params json.RawMessage)
-	stop()
-}
-
-// begin calls a method that notifications to a receiver follow; then is called with its
-// result, before the first of them is read.
-func (c *Client) begin(ctx context.Context, method string, params, result any, to receiver, then func()) error {
-	var failed error
-	_, err := c.call(ctx, method, params, func(raw json.RawMessage) {
-		if failed = json.Unmarshal(raw, result); failed == nil {
-			then()
-		}
-	})
-	if err == nil {
-		err = failed
-	}
-	if err != nil {
-		to.stop()
-	}
-	return err
-}
-
-// adopt registers a receiver before the first notification to it is read.
-func (c *Client) adopt(id int64, to receiver, deliver func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		to.stop() // it ended in this very moment
-	}
-	c.subs[id] = to
-	c.work.Go(deliver)
-}
-
-// drop hands a receiver nothing more.
-func (c *Client) drop(id int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.subs, id)
-}
-
-func (c *Client) unsubscribe(ctx context.Context, id int64, to receiver) error {
-	c.drop(id)
-	to.stop()
-	return c.Call(ctx, "unsubscribe", UnsubscribeParams{Sub: id}, nil)
-}
-
 // Close ends the subscription.
 func (s *Subscription) Close(ctx context.Context) error { return s.client.unsubscribe(ctx, s.ID, s) }
-
-func (s *Subscription) stop() { s.once.Do(func() { close(s.done) }) }
-
-// notice hands a notification to whom it is for.
-func (c *Client) notice(method string, params json.RawMessage) {
-	var to struct {
-		Sub int64 `json:"sub"`
-	}
-	if json.Unmarshal(params, &to) != nil {
-		return
-	}
-	c.mu.Lock()
-	s := c.subs[to.Sub]
-	c.mu.Unlock()
-	if s != nil {
-		s.notice(method, params)
-	}
-}
 
 func (s *Subscription) notice(method string, params json.RawMessage) {
 	var n Notice
@@ -157,26 +86,14 @@ func (s *Subscription) push(n Notice) {
 		s.queue = append(s.queue, n)
 	}
 	s.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.poke()
 }
 
 // deliver brings queued notices to C.
 func (s *Subscription) deliver(out chan<- Notice) {
 	defer close(out)
 	seen := s.Seq
-	for {
-		n, ok := s.next()
-		if !ok {
-			select {
-			case <-s.wake:
-				continue
-			case <-s.done:
-				return
-			}
-		}
+	for n := range arrivals(&s.feed, s.next) {
 		if n.Resync != nil {
 			seen = n.Resync.Seq
 		}
