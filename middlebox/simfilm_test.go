@@ -123,13 +123,14 @@ func (w *world) judgeChunk(f *filming, s *simSession, k *Chunk, next map[string]
 	if k.Side == "server" {
 		peer, t = s.server, s.out
 	}
-	key := fmt.Sprint(k.Session, k.Side, k.Way)
+	key, reset := fmt.Sprint(k.Session, k.Side, k.Way), fmt.Sprint(k.Session, k.Side, "rst")
 	if at, known := next[key]; known && at != k.Offset {
 		w.failf("%s: a capture goes on at %d on %s, expected %d", s.name(), k.Offset, key, at)
 	}
 	switch k.What {
 	case "opened":
 		in, out := key+"in", key+"out"
+		delete(next, reset)
 		for _, way := range []struct {
 			key string
 			at  int64
@@ -169,14 +170,25 @@ func (w *world) judgeChunk(f *filming, s *simSession, k *Chunk, next map[string]
 			}
 		}
 	case "fin", "rst":
-		if k.What == "rst" && k.Way == "in" && t.rst.step == 0 && !t.reset {
-			w.failf("%s: a capture tells of a RST of the %s, and there was none", s.name(), k.Side)
+		w.judgeEnd(s, t, k)
+		if k.What == "rst" {
+			if _, told := next[reset]; told {
+				w.failf("%s: a capture tells of two RSTs of one connection, the %s's", s.name(), k.Side)
+			}
+			next[reset] = k.Offset
 		}
-		if k.What == "fin" && k.Way == "out" && (t.shut.step == 0 || int64(t.shut.total) != k.Offset) {
-			w.failf("%s: a capture tells of our FIN at %d on the %s's side, it went out at %d", s.name(), k.Offset, k.Side, t.shut.total)
-		}
-		if k.What == "fin" && k.Way == "in" && (t.eof.step == 0 || int64(t.eof.total) != k.Offset) {
-			w.failf("%s: a capture tells of the %s's FIN at %d, it came at %d", s.name(), k.Side, k.Offset, t.eof.total)
-		}
+	}
+}
+
+// judgeEnd compares an end of which a capture tells with what went through the socket.
+func (w *world) judgeEnd(s *simSession, t *tap, k *Chunk) {
+	if k.What == "rst" && k.Way == "in" && t.rst.step == 0 && !t.reset {
+		w.failf("%s: a capture tells of a RST of the %s, and there was none", s.name(), k.Side)
+	}
+	if k.What == "fin" && k.Way == "out" && (t.shut.step == 0 || int64(t.shut.total) != k.Offset) {
+		w.failf("%s: a capture tells of our FIN at %d on the %s's side, it went out at %d", s.name(), k.Offset, k.Side, t.shut.total)
+	}
+	if k.What == "fin" && k.Way == "in" && (t.eof.step == 0 || int64(t.eof.total) != k.Offset) {
+		w.failf("%s: a capture tells of the %s's FIN at %d, it came at %d", s.name(), k.Side, k.Offset, t.eof.total)
 	}
 }
