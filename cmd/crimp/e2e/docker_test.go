@@ -73,6 +73,7 @@ func TestImageHasTwoStagesAndNoRoot(t *testing.T) {
 }
 
 func TestImageBuildCommandMakesAStaticBinary(t *testing.T) {
+	t.Parallel()
 	command := instruction(t, "RUN")
 	out := filepath.Join(t.TempDir(), "crimp")
 	if !strings.Contains(command, " -o /crimp ") {

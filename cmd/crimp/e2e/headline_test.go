@@ -270,6 +270,7 @@ func TestInjectAddsBytesAtItsPlace(t *testing.T) {
 // reads its input away, close answers later input with a RST, and neither turns
 // into one because something lay unread.
 func TestEndingsWhileTheClientTalks(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, pattern(1024))
 	half := b.full[:len(b.full)-512]
 	upload := "POST /upload HTTP/1.1\r\nHost: lab\r\nContent-Length: 10000000\r\n\r\n" + pattern(300_000)

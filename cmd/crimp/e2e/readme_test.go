@@ -155,6 +155,7 @@ func TestReadmePost(t *testing.T) {
 }
 
 func TestReadmeGoProgram(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, pattern(1024))
 	file := filepath.Join(t.TempDir(), "main.go")
 	if err := os.WriteFile(file, []byte(block(t, "go", 0)), 0o600); err != nil {

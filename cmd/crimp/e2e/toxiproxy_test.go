@@ -144,6 +144,7 @@ func TestProbabilityZeroDisturbsNothing(t *testing.T) {
 
 // There, a client that half-closes after its request gets no reply, or a part.
 func TestHalfCloseKeepsTheReply(t *testing.T) {
+	t.Parallel()
 	reply := pattern(1 << 20)
 	o := newOrigin(t, func(p *peer) {
 		all, _ := io.ReadAll(p.in) // until the client's FIN

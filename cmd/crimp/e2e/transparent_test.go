@@ -113,6 +113,7 @@ func TestResponsesAreByteIdentical(t *testing.T) {
 			via := b.addRoute(name+"-"+protocol, server, protocol)
 			for _, p := range plays {
 				t.Run(name+"/"+protocol+"/"+p.name, func(t *testing.T) {
+					t.Parallel()
 					want, wantEnd := p.do(dial(t, server))
 					got, gotEnd := p.do(dial(t, via))
 					want, got = dates.ReplaceAllString(want, "$1-"), dates.ReplaceAllString(got, "$1-")
