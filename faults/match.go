@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"net/netip"
 	"sort"
 	"strconv"
@@ -150,7 +151,7 @@ func (m *Match) set(key, value string) *Error {
 		}
 		m.Header[name] = strings.TrimLeft(glob, " ")
 	default:
-		return Errorf(Invalid, join("match", key), "unknown key%s; keys are %s", Hint(key, MatchKeys), strings.Join(MatchKeys, ", "))
+		return Errorf(Invalid, join("match", key), "unknown key%s", cmp.Or(Hint(key, MatchKeys), "; keys are "+strings.Join(MatchKeys, ", ")))
 	}
 	return nil
 }
