@@ -105,7 +105,7 @@ func (e *Engine) Step(now time.Time, in Input) []Action {
 			e.door = &door{parts: e.o.Plan.connect}
 		}
 		if e.knock(); !e.refused() {
-			e.install()
+			e.install(e.o.Plan.stream)
 		}
 	case InTick:
 		if e.waitsAtDoor() {

@@ -78,7 +78,7 @@ func (e *Engine) becomes(p Protocol) {
 		word, e.pair = "tcp", nil
 	}
 	e.tellNow(Note{Kind: NoteProtocol, Pos: inserted, Body: inserted, Text: word})
-	e.install() // rules that were for this protocol only
+	e.install(e.o.Plan.stream) // rules that were for this protocol only
 }
 
 func (e *Engine) skipped(d wire.Direction, n int64) {
