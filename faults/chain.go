@@ -54,8 +54,8 @@ func (l *lane) dropMessageSlots() {
 func (l *lane) missed() {
 	for _, s := range l.chain {
 		if s.msg && s.stage == nil && !s.at.done && !s.asked {
-			s.w.at, s.w.by = l.e.now, nil
-			s.miss(noPlace())
+			s.w.at, s.w.by, s.asked = l.e.now, nil, true
+			s.miss(l.noPlace())
 		}
 	}
 }

@@ -18,6 +18,7 @@ type lane struct {
 	hold  *hold     // nil until a message of this direction had to be decided on
 	ex    *Exchange // of the message in progress; nil outside any, and for answers nobody asked for
 	gag   *bond     // a rule lets nothing out
+	ender *Compiled // the rule that ended it
 
 	off    int64  // bytes of the stream that entered the chain
 	body   int64  // body bytes of the message that entered the chain

@@ -272,12 +272,12 @@ func (w *Writer) HalfClose(side Side) {
 	}
 	at, by := w.when(), w.binding()
 	if l == w.slot.lane {
-		l.mute, l.shut, w.ended = true, true, true
+		l.mute, l.shut, l.ender, w.ended = true, true, w.slot.part.rule, true
 		l.terminate(w.slot, t, at, by)
 		return
 	}
 	l.release(true)
-	l.mute, l.shut = true, true
+	l.mute, l.shut, l.ender = true, true, w.slot.part.rule
 	l.finish(t, at, by)
 }
 
