@@ -39,7 +39,7 @@ type Options struct {
 	// not read. 0: 2 MiB.
 	Held int
 	// OnDialError is what the client gets when its server cannot be connected: "rst",
-	// "fin" or "502" (an answer where there is HTTP, and FIN).
+	// "fin" or "502" (an answer where there is HTTP, and FIN; else RST: unserved.go).
 	OnDialError string
 	// Census counts the route's sessions; nil: this is the only one.
 	Census Census
@@ -60,6 +60,7 @@ type Engine struct {
 	opened   time.Time
 	active   time.Time     // when the last byte came, either way
 	due      time.Duration // what Deadline said last, since opened; 0: nothing
+	unserved time.Duration // when to answer a client without a server, since opened; 0: not
 	door     *door         // nil: no connect rule was asked, or all let it on
 	proxy    *proxy        // nil but for an explicit proxy
 	shelf    *bar          // whole messages of a direction are kept behind it
@@ -220,6 +221,9 @@ func (e *Engine) Deadline() time.Time {
 	}
 	if e.waitsAtDoor() {
 		sooner(e.door.until)
+	}
+	if e.unserved > 0 {
+		sooner(e.opened.Add(e.unserved))
 	}
 	for d := range e.lanes {
 		l := &e.lanes[d]

@@ -105,6 +105,9 @@ func (l *lane) open() {
 // headline keeps in the exchange what a start line, and later a whole head, says.
 func (l *lane) headline(s *wire.Segment) {
 	x, h := l.ex, s.Head
+	if l.unserved() {
+		l.e.turnAway(h.Method())
+	}
 	if s.Part == wire.HeadEnd && saysClose(h) {
 		l.e.closing = true
 	}
@@ -209,6 +212,9 @@ func (l *lane) turnsOpaque() {
 		return
 	}
 	l.told = true
+	if l.unserved() {
+		l.e.turnAway(nil)
+	}
 	l.release(true)
 	l.unshelve(false)
 	l.missed()
