@@ -149,7 +149,7 @@ func (e *Engine) begin(now time.Time) {
 	}
 	e.belated()
 	clear(e.actions)
-	e.actions, e.notes = e.actions[:0], e.notes[:0]
+	e.actions, e.notes, e.made = e.actions[:0], e.notes[:0], 0
 	if e.gather = e.gather[:0]; cap(e.gather) > 64<<10 {
 		e.gather = nil
 	}

@@ -24,8 +24,15 @@ var _ = Declare(Kind[inject]{
 	Summary:  "extra bytes at that place, in the same write where nothing delays them; the rest unchanged",
 	Client:   "bytes the server never sent",
 	Group:    Bytes,
+	Adds:     true,
 	Defaults: inject{At: Position{Kind: Now}, Count: 1},
 	Words:    []string{"insert", "append", "prepend"},
+	Check: func(p inject) *Error {
+		if most := int64(maxBytes / max(1, p.Bytes.Len())); p.Every == 0 && p.Count > max(1, most) {
+			return Errorf(Invalid, "count", "expected at most %d times %d bytes, 16 MiB in one go, got %d", most, p.Bytes.Len(), p.Count)
+		}
+		return nil
+	},
 	Here: func(p inject, w *Writer) {
 		b := p.Bytes.Bytes(w.Rand(0).Uint64)
 		w.Wait(time.Duration(p.Delay))

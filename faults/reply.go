@@ -38,6 +38,7 @@ var _ = Declare(Kind[reply]{
 	Group:    Message,
 	HTTP:     true,
 	Both:     true,
+	Adds:     true,
 	Grain:    func(reply) Grain { return Line },
 	Defaults: reply{Status: 503, When: "instead"},
 	Words:    []string{"respond", "abort", "error_response", "mock", "synthetic"},
@@ -138,6 +139,14 @@ func (r *replyStage) Wake(w *Writer) {
 	if w.Dir() == wire.Downstream {
 		r.turn(w)
 	}
+}
+
+// Owes is how much it will say.
+func (r *replyStage) Owes() int {
+	if r.said {
+		return 0
+	}
+	return r.p.Body.Len()
 }
 
 // turn says the answer if it is its turn.

@@ -37,6 +37,7 @@ var _ = Declare(Kind[rewrite]{
 	Client:   "another body than the server sent",
 	Group:    Message,
 	HTTP:     true,
+	Adds:     true,
 	Defaults: rewrite{Length: "fix"},
 	Words:    []string{"replace", "modify_body", "sed", "substitute"},
 	Check:    rewrite.check,
@@ -101,6 +102,8 @@ type rewriteStage struct {
 	kept   []byte // the end of the data so far, which may be the start of what is looked for
 	data   bool   // the body has begun
 	coded  *coded // it is gzip: nil if not
+	// crammed: no more is replaced in this message, too much was added.
+	crammed bool
 }
 
 func (r *rewriteStage) Segment(s wire.Segment, w *Writer) {
@@ -222,7 +225,7 @@ func (r *rewriteStage) piece(s wire.Segment, w *Writer) {
 			r.giveUp(Miss{missHeld, "its body is larger than 1 MiB"}, w)
 		}
 	case len(s.Data) > 0:
-		out := r.edit(s.Data)
+		out := r.edit(s.Data, w)
 		if !r.data {
 			out, r.body = joined(r.body, out), nil
 		}
@@ -242,13 +245,14 @@ func (r *rewriteStage) piece(s wire.Segment, w *Writer) {
 	}
 }
 
-// edit is what data becomes, but for an end that may be the start of a find.
-func (r *rewriteStage) edit(data []byte) []byte {
+// edit is what data becomes, but for an end that may be the start of a find. Once as
+// much was added as may be held, what is left of the message stays as it is.
+func (r *rewriteStage) edit(data []byte, w *Writer) []byte {
 	find := r.p.Find.Fixed
 	switch {
 	case r.p.Body.Text != "":
 		return nil
-	case len(find) == 0 || r.coded != nil && r.coded.over:
+	case len(find) == 0 || r.crammed || r.coded != nil && r.coded.over:
 		return data
 	}
 	data = joined(r.kept, data)
@@ -260,6 +264,11 @@ func (r *rewriteStage) edit(data []byte) []byte {
 		}
 		out = append(append(out, data[:i]...), r.with...)
 		data = data[i+len(find):]
+		if len(r.with) > len(find) && w.Crammed(len(out)) { // what is added in one go is bounded
+			r.crammed, r.kept = true, nil
+			w.slot.miss(tooMuch)
+			return append(out, data...)
+		}
 	}
 	n := min(len(find)-1, len(data))
 	for !bytes.HasPrefix(find, data[len(data)-n:]) {
@@ -287,7 +296,7 @@ func (r *rewriteStage) recode(w *Writer) {
 	}
 	whole := r.coded.data
 	out, why := recoded(whole, func(plain []byte) []byte {
-		head := joined(r.body, r.edit(plain))
+		head := joined(r.body, r.edit(plain, w))
 		return joined(head, r.kept, r.p.Suffix.Bytes(w.Rand(1).Uint64))
 	})
 	if r.body, r.kept = nil, nil; why != (Miss{}) {

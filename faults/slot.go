@@ -267,6 +267,11 @@ func (s *slot) ask() bool {
 		s.fires = yes
 		return yes
 	}
+	if s.part.prep.kind.adds && s.crammed() {
+		s.fires = false
+		s.miss(tooMuch)
+		return false
+	}
 	e := s.lane.e
 	yes, why, spent := st.gate.Ask(occasion{seed: e.o.Plan.seed, route: e.o.Route, rule: s.part.rule.Rule.Name,
 		session: e.o.Session, number: s.occurrence(), facts: e.facts(s.ex, 0)})

@@ -45,6 +45,7 @@ func (w *Writer) Insert(b []byte) {
 	if w.ended || len(b) == 0 {
 		return
 	}
+	w.slot.lane.e.made += len(b)
 	w.slot.lane.deliver(w.slot, &wire.Segment{Dir: w.Dir(), Part: wire.Opaque, Data: b, Off: inserted, Pos: inserted}, w.when(), w.binding())
 }
 
