@@ -135,7 +135,7 @@ func (p *Plan) compile(r Rule, field string) (*Compiled, *Error) {
 			continue // as it is given, the rule is for the http sessions of this route only
 		}
 		if http && p.protocol == TCP {
-			return nil, Errorf(Invalid, join(field, "fault"), "%s needs an http route; %q is tcp", r.Fault, p.route)
+			return nil, p.tcpCannot(r, prep, m, field)
 		}
 		c.match, c.client = m, match.Client
 		for _, p := range prep.each() {
@@ -147,6 +147,19 @@ func (p *Plan) compile(r Rule, field string) (*Compiled, *Error) {
 	}
 	c.key.Name = r.Name
 	return c, nil
+}
+
+// tcpCannot says what of a rule needs an http route: the fault, with its place, or
+// else what it is matched or drawn by.
+func (p *Plan) tcpCannot(r Rule, prep *prepared, m *matcher, field string) *Error {
+	key := "gate.key"
+	if m.HTTPKeys() {
+		key = "match." + m.HTTPKey()
+	}
+	if slices.ContainsFunc(prep.each(), func(p *prepared) bool { return p.kind.http || !p.at.IsStream() }) {
+		return Errorf(Invalid, join(field, "fault"), "%s needs an http route; %q is tcp", r.Fault, p.route)
+	}
+	return Errorf(Invalid, join(field, key), "needs an http route; %q is tcp", p.route)
 }
 
 func needsHTTP(prep *prepared, m *matcher) bool {

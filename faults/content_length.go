@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"math/big"
 	"strconv"
 
 	"crimp/faults/wire"
@@ -153,8 +154,7 @@ func (c *contentLengthStage) field(s wire.Segment, w *Writer) {
 // value is what stands in the field afterwards; false if the mode needs a number
 // and the field has none.
 func (c *contentLengthStage) value(old string, declared int64) (string, bool) {
-	n, _ := strconv.ParseInt(c.p.Value, 10, 64)
-	sum := strconv.FormatInt(declared+n, 10)
+	sum := added(declared, c.p.Value)
 	switch c.p.Mode {
 	case "set":
 		return c.p.Value, true
@@ -179,9 +179,19 @@ func (c *contentLengthStage) value(old string, declared int64) (string, bool) {
 		return second, true
 	case "add":
 		if c.p.Value == "" {
-			sum = strconv.FormatInt(declared+10, 10)
+			sum = added(declared, "10")
 		}
 		return sum, declared >= 0
 	}
 	return "", true
+}
+
+// added is a length and a number together. What is declared may be as large as an
+// int64 can say, and the sum larger.
+func added(declared int64, number string) string {
+	n, _ := new(big.Int).SetString(number, 10)
+	if n == nil {
+		return ""
+	}
+	return n.Add(n, big.NewInt(declared)).String()
 }

@@ -28,6 +28,8 @@ func (e *Engine) Demand(d wire.Direction) Demand {
 	switch {
 	case l.mute:
 		return Demand{Mode: Read}
+	case e.proxy != nil && d == wire.Upstream && e.crowded() && e.q.open[0].requested:
+		return Demand{Mode: Hold}
 	case e.waitsAtDoor(), e.early(d), l.silent(), l.out.stalled(), l.holding() >= e.o.Held && !e.unled(d):
 		return Demand{Mode: Hold}
 	}

@@ -48,7 +48,8 @@
 // bytes come by:
 //
 //	unread    Demand says Hold: a stage is deaf, stalls or rations, the bound of held bytes
-//	          is reached, or nobody is there yet. The sender feels it       demand.go
+//	          is reached, nobody is there yet, or a proxy's client has asked
+//	          more than is kept of open exchanges. The sender feels it      demand.go
 //	hold      the beginning of a message, while a rule that may be for it is
 //	          undecided or must see a whole line or head                    hold.go
 //	tail      the last bytes of a body, for a place counted from its end    tail.go

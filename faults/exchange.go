@@ -33,6 +33,8 @@ type Exchange struct {
 	requested bool          // its request's last byte was read
 	answered  bool          // its final response's last byte was read
 	replied   bool          // a rule answers it: what the server says of it is not its status
+	made      int64         // body bytes of that answer
+	weight    int           // what it counts towards the queue's
 	done      bool          // told as finished
 	asked     bool          // its start line was said to the server: an answer will come
 	renamed   bool          // with another method: as
@@ -111,6 +113,7 @@ type exchanges struct {
 	open   []*Exchange
 	n      uint64
 	young  *Exchange // the one that started last, until it is over
+	weight int       // of those open, in bytes: about what they cost
 	head   []byte    // that of the newest, which is over
 	status int       // of its answer
 	last   time.Time // when the last one was answered
@@ -132,8 +135,31 @@ func (q *exchanges) start(now time.Time, shared *Scratch) *Exchange {
 	}
 	q.open = append(q.open, x)
 	q.young = x
+	q.weigh(x)
 	return x
 }
+
+// What an open exchange costs about, in bytes, beside its head, and each field of that.
+const (
+	exchangeCost = 512
+	fieldCost    = 40
+)
+
+// weigh counts what is kept of an exchange, as far as its head is known by now.
+func (q *exchanges) weigh(x *Exchange) {
+	q.weight -= x.weight
+	x.weight = exchangeCost + len(x.Head.Raw) + fieldCost*len(x.Head.Fields)
+	q.weight += x.weight
+}
+
+// leastOpen is how much open exchanges may always cost, in bytes: some 2,000 of them.
+const leastOpen = 1 << 20
+
+// crowded says that the exchanges whose answers are owed cost as much as may be held
+// back. A client may ask for ever where nobody answers, or answers what cannot be
+// told from one answer: on a relay its requests are then no more followed (they go on
+// as bytes), on a proxy, which must know for whom each is, left unread.
+func (e *Engine) crowded() bool { return e.q.weight >= max(e.o.Held, leastOpen) }
 
 // first is the exchange whose answer comes next, nil if none was asked.
 func (q *exchanges) first() *Exchange {
@@ -155,6 +181,7 @@ func (e *Engine) settle() {
 			kept = append(kept, x)
 			continue
 		}
+		q.weight -= x.weight
 		if x == q.young {
 			q.young, q.status, q.head = nil, x.Status, append(q.head[:0], x.Head.Raw...)
 		}

@@ -13,6 +13,18 @@ func (w *Writer) FireAs() bool { return w.fireAs(0) }
 // FireBehind is FireAs for an ending behind what is being seen.
 func (w *Writer) FireBehind() bool { return w.fireAs(len(w.seg.Data)) }
 
+// FireFor is FireAs, or FireBehind, for an ending that comes with the stage's own
+// exchange, whichever the direction is at.
+func (w *Writer) FireFor(behind bool) {
+	k := 0
+	if behind {
+		k = len(w.seg.Data)
+	}
+	if w.fireAs(k) {
+		w.pending.Exchange = w.slot.ex
+	}
+}
+
 // FireNow is Fire where FireAs has asked the gate already.
 func (w *Writer) FireNow() bool {
 	yes := w.fireAs(0)

@@ -10,10 +10,13 @@ import "time"
 //
 // Rules that stand behind this one see what it says, each time it says it: latency
 // delays it, slice parts it; positions do not count it.
+//
+// What it says at one place is at most 16 MiB in all: it waits in memory where the
+// receiver does not take it.
 type inject struct {
 	At    Position   `json:"at" help:"where the bytes come in"`
 	Bytes ByteString `json:"bytes" help:"what comes in: text:..., hex:... or random:N" required:"true"`
-	Count int64      `json:"count" help:"how many times" min:"1" max:"100000"`
+	Count int64      `json:"count" help:"how many times; no more than 16 MiB in all" min:"1" max:"100000"`
 	Every Duration   `json:"every" help:"from one time to the next" min:"0s"`
 	Delay Duration   `json:"delay" help:"before the first" min:"0s"`
 	Then  Then       `json:"then" help:"what comes after: the rest, or an ending"`
@@ -27,12 +30,7 @@ var _ = Declare(Kind[inject]{
 	Adds:     true,
 	Defaults: inject{At: Position{Kind: Now}, Count: 1},
 	Words:    []string{"insert", "append", "prepend"},
-	Check: func(p inject) *Error {
-		if most := int64(maxBytes / max(1, p.Bytes.Len())); p.Every == 0 && p.Count > max(1, most) {
-			return Errorf(Invalid, "count", "expected at most %d times %d bytes, 16 MiB in one go, got %d", most, p.Bytes.Len(), p.Count)
-		}
-		return nil
-	},
+	Check:    inject.check,
 	Here: func(p inject, w *Writer) {
 		b := p.Bytes.Bytes(w.Rand(0).Uint64)
 		w.Wait(time.Duration(p.Delay))
@@ -76,3 +74,10 @@ s> HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi
 >s CLOSE`},
 	},
 })
+
+func (p inject) check() *Error {
+	if n := int64(p.Bytes.Len()); n > 0 && p.Count > maxBytes/n {
+		return Errorf(Invalid, "count", "expected at most %s in all, got %d times %s", Size(maxBytes), p.Count, Size(n))
+	}
+	return nil
+}

@@ -82,6 +82,3 @@ func (s *slot) crammed() bool {
 	}
 	return n >= e.o.Held
 }
-
-// Crammed is that, for a stage that goes on adding to one message.
-func (w *Writer) Crammed(more int) bool { return w.slot.lane.e.made+more >= w.slot.lane.e.o.Held }

@@ -128,6 +128,7 @@ func (l *lane) headline(s *wire.Segment) {
 		return
 	}
 	x.copyHead(h)
+	l.e.q.weigh(x)
 	if s.Part == wire.StartLine {
 		l.e.becomes(HTTP)
 		l.e.oddRequest(x)
@@ -161,7 +162,9 @@ func (l *lane) complete() {
 	switch {
 	case x == nil:
 	case l.dir == wire.Upstream:
-		x.requested = true
+		if x.requested = true; l.e.crowded() && l.e.proxy == nil {
+			l.e.pair.Opaquely(wire.Upstream, "more requests than are kept wait for their answers")
+		}
 	case l.final:
 		x.answered = true
 		l.e.q.last = l.e.now

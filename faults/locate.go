@@ -139,7 +139,7 @@ func (l *locator) inBody(s *wire.Segment) (int, bool) {
 	case wire.ChunkSize:
 		l.next = s.Off + int64(len(s.Data))
 		if s.Last && l.pos.Kind == BodyPercent && !l.known && !s.LastChunk {
-			l.target, l.known = int64(float64(s.Size)*l.pos.Percent/100), true
+			l.target, l.known = l.pos.Of(s.Size), true
 			return len(s.Data), l.target == 0
 		}
 		return 0, false
@@ -165,7 +165,7 @@ func (l *locator) fix(h *wire.Head) {
 		l.target, l.known = l.pos.N, true
 	case BodyPercent:
 		if h.Framing == wire.ByLength && h.Length > 0 {
-			l.target, l.known = int64(float64(h.Length)*l.pos.Percent/100), true
+			l.target, l.known = l.pos.Of(h.Length), true
 		}
 	case BodyFromEnd:
 		if h.Framing == wire.ByLength && h.Length >= l.pos.N {

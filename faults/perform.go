@@ -61,6 +61,8 @@ func (l *lane) whole(x *Exchange) {
 		x.Said = All
 		return
 	}
-	x.Whole = true
+	if x.Whole = true; x.replied {
+		x.Sent = x.made
+	}
 	l.e.over(x, "ok", NoEnding)
 }

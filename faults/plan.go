@@ -174,3 +174,15 @@ func (p *Plan) Rule(name string) *Compiled {
 	}
 	return nil
 }
+
+// Without is the plan but for one rule: as Compile's prev it makes that rule start
+// afresh though it stands unchanged.
+func (p *Plan) Without(name string) *Plan {
+	out := *p
+	out.rules = slices.DeleteFunc(slices.Clone(p.rules), func(c *Compiled) bool { return c.Rule.Name == name })
+	out.index = make(map[string]int, len(out.rules))
+	for i, c := range out.rules {
+		out.index[c.Rule.Name] = i
+	}
+	return &out
+}

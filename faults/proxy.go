@@ -180,7 +180,7 @@ func (p *proxy) connectHead(l *lane, s wire.Segment, turned bool) {
 	p.asked = l.ex.N
 	p.turnTo(l, turn{exchange: l.ex.N, target: p.named, connect: true}, entry{at: p.e.now})
 	l.ex = nil
-	p.e.pair.Opaquely(wire.Upstream)
+	p.e.pair.Opaquely(wire.Upstream, wire.TunnelReason)
 }
 
 // refuse answers in the turn of the request that was just read, and reads

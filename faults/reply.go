@@ -3,6 +3,7 @@ package faults
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"crimp/faults/wire"
@@ -99,7 +100,7 @@ func (r *replyStage) Segment(s wire.Segment, w *Writer) {
 	switch {
 	case r.p.When == "after" && w.Mine() && s.Head != nil && s.Head.Status >= 200:
 		if !r.said {
-			r.say(w)
+			r.say(w, false)
 		}
 		return // swallowed
 	case s.Off >= 0 && s.End && s.Head != nil && s.Head.Status >= 200:
@@ -152,27 +153,32 @@ func (r *replyStage) Owes() int {
 // turn says the answer if it is its turn.
 func (r *replyStage) turn(w *Writer) {
 	if r.due && !r.said && w.Turn() {
-		r.say(w)
+		r.say(w, true)
 	}
 }
 
-func (r *replyStage) say(w *Writer) {
+// say answers: behind what is being seen, or in its place.
+func (r *replyStage) say(w *Writer, behind bool) {
 	r.said = true
 	method := ""
 	if x := w.Exchange(); x != nil {
 		method = string(x.method())
 	}
-	w.Insert(r.p.message(method, w.Rand(0).Uint64))
-	w.Replied(r.p.Status)
+	answer, declared, body := r.p.message(method, w.Rand(0).Uint64)
+	w.Insert(answer)
+	w.Replied(r.p.Status, declared, body)
 	if end := r.p.Then.Ending(); end != NoEnding {
+		w.FireFor(behind)
 		w.End(end, r.p.Other)
 		return
 	}
 	w.Gone()
 }
 
-// message is the answer's bytes.
-func (p reply) message(method string, random func() uint64) []byte {
+// message is the answer's bytes, what length it declares (-1: none, or no number)
+// and how many of the bytes are body.
+func (p reply) message(method string, random func() uint64) (answer []byte, declared, size int64) {
+	declared = -1
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", p.Status, reasons[p.Status])
 	lower := ""
@@ -180,11 +186,17 @@ func (p reply) message(method string, random func() uint64) []byte {
 		if line = strings.TrimSpace(line); line != "" {
 			b.WriteString(line + "\r\n")
 			lower += "\n" + strings.ToLower(line)
+			if name, value, _ := strings.Cut(line, ":"); strings.EqualFold(name, "Content-Length") {
+				if n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); err == nil {
+					declared = n
+				}
+			}
 		}
 	}
 	body := p.Body.Bytes(random)
 	if !bodiless(p.Status) && !strings.Contains(lower, "\ncontent-length:") && !strings.Contains(lower, "\ntransfer-encoding:") {
-		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(body))
+		declared = int64(len(body))
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", declared)
 	}
 	if p.Then != ThenKeep && !strings.Contains(lower, "\nconnection:") {
 		b.WriteString("Connection: close\r\n")
@@ -192,8 +204,9 @@ func (p reply) message(method string, random func() uint64) []byte {
 	b.WriteString("\r\n")
 	if method != "HEAD" {
 		b.Write(body)
+		size = int64(len(body))
 	}
-	return b.Bytes()
+	return b.Bytes(), declared, size
 }
 
 // bodiless says that answers of a status have no body, whatever their fields say (RFC

@@ -22,9 +22,13 @@ import (
 // coding (br, zstd) or several: the event says which. `field name=Accept-Encoding
 // mode=remove` on requests makes servers send plain text. `body` needs not look and
 // takes Content-Encoding away.
+//
+// A `with` longer than `find` adds at most 1 MiB to a message, or itself once, and 64
+// times what has come of the body; where that is used up what is found stays as it
+// was. So a small body cannot become gigabytes.
 type rewrite struct {
 	Find   ByteString `json:"find" help:"what is replaced, each time it occurs in the data: text:... or hex:..."`
-	With   ByteString `json:"with" help:"what comes in its place; empty: nothing"`
+	With   ByteString `json:"with" help:"what comes in its place; empty: nothing; it adds no more than 1 MiB and 64 times the body"`
 	Prefix ByteString `json:"prefix" help:"what comes before the body"`
 	Suffix ByteString `json:"suffix" help:"what comes after the body"`
 	Body   ByteString `json:"body" help:"what comes instead of the body"`
@@ -90,6 +94,12 @@ func (p rewrite) check() *Error {
 	return nil
 }
 
+// What finds may add to a message, in bytes, and for each byte of the body so far.
+const (
+	growth       = 1 << 20
+	growthByByte = 64
+)
+
 type rewriteStage struct {
 	p      rewrite
 	asked  bool
@@ -101,9 +111,9 @@ type rewriteStage struct {
 	body   []byte // prefix or body, until it is out
 	kept   []byte // the end of the data so far, which may be the start of what is looked for
 	data   bool   // the body has begun
+	past   int64  // how much of the body has been edited
+	added  int64  // by what was found
 	coded  *coded // it is gzip: nil if not
-	// crammed: no more is replaced in this message, too much was added.
-	crammed bool
 }
 
 func (r *rewriteStage) Segment(s wire.Segment, w *Writer) {
@@ -225,7 +235,7 @@ func (r *rewriteStage) piece(s wire.Segment, w *Writer) {
 			r.giveUp(Miss{missHeld, "its body is larger than 1 MiB"}, w)
 		}
 	case len(s.Data) > 0:
-		out := r.edit(s.Data, w)
+		out := r.edit(s.Data)
 		if !r.data {
 			out, r.body = joined(r.body, out), nil
 		}
@@ -245,14 +255,13 @@ func (r *rewriteStage) piece(s wire.Segment, w *Writer) {
 	}
 }
 
-// edit is what data becomes, but for an end that may be the start of a find. Once as
-// much was added as may be held, what is left of the message stays as it is.
-func (r *rewriteStage) edit(data []byte, w *Writer) []byte {
+// edit is what data becomes, but for an end that may be the start of a find.
+func (r *rewriteStage) edit(data []byte) []byte {
 	find := r.p.Find.Fixed
 	switch {
 	case r.p.Body.Text != "":
 		return nil
-	case len(find) == 0 || r.crammed || r.coded != nil && r.coded.over:
+	case len(find) == 0 || r.coded != nil && r.coded.over:
 		return data
 	}
 	data = joined(r.kept, data)
@@ -262,20 +271,28 @@ func (r *rewriteStage) edit(data []byte, w *Writer) []byte {
 		if i < 0 {
 			break
 		}
-		out = append(append(out, data[:i]...), r.with...)
-		data = data[i+len(find):]
-		if len(r.with) > len(find) && w.Crammed(len(out)) { // what is added in one go is bounded
-			r.crammed, r.kept = true, nil
-			w.slot.miss(tooMuch)
-			return append(out, data...)
+		put := find
+		if gain := int64(len(r.with) - len(find)); r.affords(r.past+int64(i+len(find)), gain) {
+			put = r.with
+			r.added += gain
 		}
+		out = append(append(out, data[:i]...), put...)
+		data = data[i+len(find):]
+		r.past += int64(i + len(find))
 	}
 	n := min(len(find)-1, len(data))
 	for !bytes.HasPrefix(find, data[len(data)-n:]) {
 		n--
 	}
 	r.kept = data[len(data)-n:]
+	r.past += int64(len(data) - n)
 	return append(out, data[:len(data)-n]...)
+}
+
+// affords says whether a find may add so much, so many bytes of the body being past:
+// by its place alone, so that how the body arrives makes no difference.
+func (r *rewriteStage) affords(past, gain int64) bool {
+	return r.added+gain <= max(growth, int64(len(r.with)))+growthByByte*past
 }
 
 // last says what is still to come when the data has ended.
@@ -296,7 +313,7 @@ func (r *rewriteStage) recode(w *Writer) {
 	}
 	whole := r.coded.data
 	out, why := recoded(whole, func(plain []byte) []byte {
-		head := joined(r.body, r.edit(plain, w))
+		head := joined(r.body, r.edit(plain))
 		return joined(head, r.kept, r.p.Suffix.Bytes(w.Rand(1).Uint64))
 	})
 	if r.body, r.kept = nil, nil; why != (Miss{}) {

@@ -18,6 +18,20 @@ func TestHTTPIsSaid(t *testing.T) {
 	if _, err := Compile(nil, 1, "db", TCP, []Rule{{Name: "x", Fault: "truncate"}}); err == nil || err.Message != `truncate needs an http route; "db" is tcp` {
 		t.Errorf("truncate on tcp: %v", err)
 	}
+	for _, row := range []struct {
+		rule Rule
+		want string
+	}{
+		{Rule{Name: "x", Fault: "stall", Match: Match{Client: "::1", Path: "/x"}}, "rules[0].match.path"},
+		{Rule{Name: "x", Fault: "stall", Match: Match{Header: map[string]string{"A": "b"}}}, "rules[0].match.header"},
+		{Rule{Name: "x", Fault: "reset", Match: Match{Status: "5xx"}}, "rules[0].match.status"},
+		{Rule{Name: "x", Fault: "stall", Gate: Gate{Key: "path"}}, "rules[0].gate.key"},
+		{Rule{Name: "x", Fault: "cut", Params: map[string]any{"at": "head"}, Match: Match{Path: "/x"}}, "rules[0].fault"},
+	} {
+		if _, err := Compile(nil, 1, "db", TCP, []Rule{row.rule}); err == nil || err.Field != row.want {
+			t.Errorf("%+v on tcp: %v, want the field %s", row.rule, err, row.want)
+		}
+	}
 	if _, err := Compile(nil, 1, "db", TCP, []Rule{{Name: "x", Fault: "reset"}}); err != nil {
 		t.Errorf("reset works on tcp: %v", err)
 	}

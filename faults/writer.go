@@ -226,13 +226,14 @@ func (w *Writer) Turn() bool {
 	return false
 }
 
-// Replied says that what was inserted is the whole answer to this stage's exchange.
-func (w *Writer) Replied(status int) {
+// Replied says that what was inserted is the whole answer to this stage's exchange,
+// which length it declares (-1: none) and how much of it is body.
+func (w *Writer) Replied(status int, declared, body int64) {
 	x, l := w.slot.ex, w.slot.lane
 	if x == nil {
 		return
 	}
-	x.Status, x.Declared, x.answered, x.replied = status, -1, true, true
+	x.Status, x.Declared, x.answered, x.replied, x.made = status, declared, true, true, body
 	l.e.q.last = l.e.now
 	l.queue(entry{at: w.when(), by: w.binding(), op: opWhole, ex: x})
 }

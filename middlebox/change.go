@@ -36,6 +36,7 @@ type draft struct {
 type wanted struct {
 	rule  faults.Rule
 	entry ruleEntry // rev and the like, of the rule it replaces
+	anew  bool      // armed once more: it starts afresh though it is the same
 }
 
 // draft compiles the rules that a route is to have.
@@ -44,15 +45,18 @@ func (b *Box) draft(r *route, conf *settings, rules []wanted, c Change) (*draft,
 	if old == nil {
 		old = &inForce{}
 	}
-	plain := make([]faults.Rule, len(rules))
+	prev, plain := old.plan, make([]faults.Rule, len(rules))
 	for i := range rules {
 		plain[i] = rules[i].rule
+		if rules[i].anew {
+			prev = prev.Without(rules[i].rule.Name)
+		}
 	}
 	protocol := conf
 	if protocol == nil {
 		protocol = r.conf.Load()
 	}
-	plan, err := faults.Compile(old.plan, b.seed, r.name, protocol.protocol, plain)
+	plan, err := faults.Compile(prev, b.seed, r.name, protocol.protocol, plain)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +72,10 @@ func (b *Box) draft(r *route, conf *settings, rules []wanted, c Change) (*draft,
 			e.summary, e.without = b.describe(compiled.Rule)
 		}
 		e.c = compiled
-		if d.marks[i] = markOf(old.findNear(compiled.Rule.Name, i), e); d.marks[i] != "" {
+		if d.marks[i] = markOf(old.findNear(compiled.Rule.Name, i), e); rules[i].anew {
+			d.marks[i] = "rule.armed"
+		}
+		if d.marks[i] != "" {
 			e.rev = b.nextRev()
 		}
 	}

@@ -1,6 +1,7 @@
 package middlebox
 
 import (
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,6 +45,22 @@ func (b *Box) compile(f Filter) (*filter, error) {
 	}
 	out.since = since
 	return out, nil
+}
+
+// ofRules refuses what no rule can be picked by.
+func (f Filter) ofRules() (errs *faults.Error) {
+	for _, x := range []struct {
+		field string
+		given bool
+	}{
+		{"match", !reflect.ValueOf(f.Match).IsZero()}, {"session", f.Session != ""}, {"type", f.Type != ""},
+		{"outcome", f.Outcome != ""}, {"since", f.Since != ""},
+	} {
+		if x.given {
+			errs = errs.And(faults.Errorf(faults.Invalid, x.field, "picks no rules: expected route, rule or limit"))
+		}
+	}
+	return errs
 }
 
 // Since resolves a filter's since to the number of the event after which it

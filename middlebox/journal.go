@@ -24,10 +24,12 @@ type journal struct {
 	exchanges ring[finished]
 	memory    arena // of the records
 	outlived  arena // of finished exchanges whose events are no longer there
+	heads     int   // bytes of the request heads that events which are not packed keep
 	watches   []*Watch
 }
 
-// journalBytes bounds the packed records, whatever their number: long heads
+// journalBytes bounds the packed records and the heads that other events keep, and
+// once more the exchanges that outlive theirs, whatever their number: long heads
 // shorten the journal. A record with a head of curl's takes 180 bytes, one of a
 // browser's 670: of those the default 100,000 events fit, of these half as many.
 const journalBytes = 32 << 20
@@ -75,7 +77,7 @@ func (j *journal) keep(kind recordKind, record []byte, at time.Time) int64 {
 	e := entry{kind: kind, record: j.memory.put(record), at: at.UnixNano()}
 	seq := j.add(e)
 	if kind == exchangeFinished {
-		if j.exchanges.full() {
+		for j.exchanges.full() || j.outlived.used > journalBytes && j.exchanges.count > 0 {
 			if old := j.exchanges.drop(); old.outlived {
 				j.outlived.release(old.record)
 			}
@@ -85,10 +87,19 @@ func (j *journal) keep(kind recordKind, record []byte, at time.Time) int64 {
 	return seq
 }
 
+// heads is how many bytes of a request's head an event keeps that is not packed.
+func (e *entry) heads() int {
+	if e.event == nil || e.event.heard == nil || e.event.heard.facts.Request == nil {
+		return 0
+	}
+	return len(e.event.heard.facts.Request.Raw)
+}
+
 func (j *journal) add(e entry) int64 {
-	for j.events.full() || j.memory.used > journalBytes && j.events.count > 0 {
+	for j.events.full() || j.memory.used+j.heads > journalBytes && j.events.count > 0 {
 		j.forget()
 	}
+	j.heads += e.heads()
 	j.seq++
 	j.last = max(j.last, e.at) // events are in the order of their times, too
 	e.at = j.last
@@ -108,6 +119,7 @@ func (j *journal) forget() {
 	seq := j.events.lost() + 1
 	e := j.events.drop()
 	if e.kind == noRecord {
+		j.heads -= e.heads()
 		return
 	}
 	if e.kind == exchangeFinished {

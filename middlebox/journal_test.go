@@ -39,6 +39,39 @@ func TestJournalForgetsTheOldest(t *testing.T) {
 	}
 }
 
+// TestLongHeadsShortenTheJournal: requests with heads as long as a peer likes cost no
+// more memory than others, packed, outliving their events, or kept by an event as it is.
+func TestLongHeadsShortenTheJournal(t *testing.T) {
+	j := newJournal(Limits{Events: 100_000, Exchanges: 10_000}, time.Now)
+	record, at := make([]byte, 60<<10), time.Now()
+	for range 2000 {
+		j.keep(exchangeFinished, record, at)
+	}
+	if used := j.memory.used + j.outlived.used; used > 5*journalBytes/2 || j.exchanges.count < 500 {
+		t.Errorf("%d bytes for %d exchanges and %d events", used, j.exchanges.count, j.events.count)
+	}
+	head := &heard{facts: faults.Facts{Request: faults.RequestHead("GET", "/"+string(record), "a")}}
+	for range 2000 {
+		j.emit(Event{Type: "rule.missed", heard: head})
+	}
+	kept := 0
+	j.walk(0, func(e Event) bool {
+		if e.heard == head {
+			kept += len(record)
+		}
+		return false
+	})
+	if kept > 2*journalBytes || kept < journalBytes/2 {
+		t.Errorf("events keep %d bytes of heads", kept)
+	}
+	for range 100_000 {
+		j.emit(Event{Type: "rule.missed"})
+	}
+	if j.heads != 0 || j.events.count != 100_000 {
+		t.Errorf("heads of %d bytes are counted, and none is there; %d events", j.heads, j.events.count)
+	}
+}
+
 // TestListEndsAtItsSeq: who lists and then goes on from the list's seq gets no event twice.
 func TestListEndsAtItsSeq(t *testing.T) {
 	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: "127.0.0.1:9"})

@@ -17,8 +17,8 @@ func TestLatencyKeepsItsThroughput(t *testing.T) {
 	for run := 1; ; run++ {
 		b := start(t, Config{Limits: Limits{HeldBytesPerSession: 2 * held}}, Route{Protocol: "tcp", Upstream: origin(t, flood),
 			Rules: []faults.Rule{rule("latency", map[string]any{"delay": delay.String()})}})
+		begun := time.Now() // the flood begins with the connection
 		c := dial(t, b, "web")
-		begun := time.Now()
 		buf, n, last := make([]byte, 256<<10), 0, begun
 		for last.Before(begun.Add(during + delay)) {
 			k, err := c.Read(buf)

@@ -28,9 +28,11 @@ func (b *Box) State() State {
 }
 
 // Rules lists rules in the order of routes and plans. Of the filter, route, rule
-// and limit count.
+// and limit pick some; what else it has is about traffic, and refused.
 func (b *Box) Rules(f Filter) (List[RuleState], error) {
-	f = Filter{Route: f.Route, Rule: f.Rule, Limit: f.Limit}
+	if err := f.ofRules(); err != nil {
+		return List[RuleState]{}, err
+	}
 	if _, err := b.compile(f); err != nil {
 		return List[RuleState]{}, err
 	}

@@ -2,9 +2,12 @@ package middlebox
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 )
 
 // A relay whose upstream is itself accepts what it dials and dials again, until
@@ -46,7 +49,7 @@ func (s *settings) comesBack(all []*settings, forbidden []netip.AddrPort) string
 			}
 			return why
 		}
-		i := slices.IndexFunc(all, func(x *settings) bool { return reaches(at.dials(), x.at) })
+		i := slices.IndexFunc(all, func(x *settings) bool { return machine.reaches(at.dials(), x.at) })
 		if i < 0 {
 			return ""
 		}
@@ -75,7 +78,7 @@ func (s *settings) dials() netip.AddrPort {
 
 // forbidden says why a session of r may not dial an address; empty: it may.
 func (b *Box) forbidden(r *route, to netip.AddrPort) string {
-	if at := r.bound.Load(); at != nil && reaches(to, *at) {
+	if at := r.bound.Load(); at != nil && machine.reaches(to, *at) {
 		return fmt.Sprintf("%s is where the route itself listens", to)
 	}
 	if why := own(to, b.notToDial()); why != "" {
@@ -93,19 +96,46 @@ func (b *Box) notToDial() []netip.AddrPort {
 }
 
 func own(to netip.AddrPort, forbidden []netip.AddrPort) string {
-	if slices.ContainsFunc(forbidden, func(at netip.AddrPort) bool { return reaches(to, at) }) {
+	if slices.ContainsFunc(forbidden, func(at netip.AddrPort) bool { return machine.reaches(to, at) }) {
 		return "is the box's own address"
 	}
 	return ""
 }
 
 // reaches says whether a connection to an address comes to where a listener
-// listens: the same address, or a local one where it listens on all.
-func reaches(to, at netip.AddrPort) bool {
+// listens: the same address, or one of this machine where it listens on all.
+func (h *home) reaches(to, at netip.AddrPort) bool {
 	if to.Port() != at.Port() || at.Port() == 0 {
 		return false
 	}
 	ip, on := to.Addr().Unmap(), at.Addr().Unmap()
 	everywhere := !on.IsValid() || on.IsUnspecified()
-	return ip == on || everywhere && (ip.IsLoopback() || ip.IsUnspecified()) || ip.IsUnspecified() && on.IsLoopback()
+	return ip == on || everywhere && (ip.IsLoopback() || ip.IsUnspecified() || h.has(ip)) || ip.IsUnspecified() && on.IsLoopback()
+}
+
+// home is the addresses of this machine. To ask the system takes about as long as
+// a new connection, and a loop may ask for each: an answer is good for a second.
+type home struct{ last atomic.Pointer[homeAddrs] }
+
+type homeAddrs struct {
+	asked time.Time
+	addrs []netip.Addr
+}
+
+// machine is the one that all boxes of this process are on.
+var machine home
+
+func (h *home) has(ip netip.Addr) bool {
+	known := h.last.Load()
+	if known == nil || time.Since(known.asked) > time.Second {
+		known = &homeAddrs{asked: time.Now()}
+		nets, _ := net.InterfaceAddrs() // none known: what is compared then is what can be
+		for _, n := range nets {
+			if p, err := netip.ParsePrefix(n.String()); err == nil {
+				known.addrs = append(known.addrs, p.Addr().Unmap())
+			}
+		}
+		h.last.Store(known)
+	}
+	return slices.Contains(known.addrs, ip.WithZone(""))
 }

@@ -36,7 +36,8 @@ func (b *Box) SetRule(route string, r faults.Rule, c Change) (Changed, error) {
 	})
 }
 
-// Arm arms or disarms a rule as it stands.
+// Arm arms or disarms a rule as it stands. One that is armed is armed anew: its
+// counts start afresh, and it comes into force on live sessions as if it were new.
 func (b *Box) Arm(route, name string, armed bool, c Change) (Changed, error) {
 	return b.changeRule(route, name, c, func(rules []wanted, i int) ([]wanted, error) {
 		if i < 0 {
@@ -49,6 +50,7 @@ func (b *Box) Arm(route, name string, armed bool, c Change) (Changed, error) {
 		case c.Expiry != nil || !w.rule.Armed:
 			w.entry.expires = c.Expiry
 		}
+		w.anew = armed && w.rule.Armed
 		w.rule.Armed = armed
 		return rules, nil
 	})

@@ -126,6 +126,7 @@ func TestRuleEvents(t *testing.T) {
 		{"again", func() (Changed, error) { return b.Arm("web", "latency", false, Change{}) }, ""},
 		{"edited while disarmed", func() (Changed, error) { return b.SetRule("web", off, Change{}) }, "rule.changed"},
 		{"armed", func() (Changed, error) { return b.Arm("web", "latency", true, Change{}) }, "rule.armed"},
+		{"armed once more", func() (Changed, error) { return b.Arm("web", "latency", true, Change{}) }, "rule.armed"},
 		{"removed", func() (Changed, error) { return b.DeleteRule("web", "latency", Change{}) }, "rule.disarmed"},
 	}
 	for _, s := range steps {

@@ -3,6 +3,7 @@ package middlebox
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"crimp/faults"
@@ -32,10 +33,10 @@ func TestNamesThatNothingHas(t *testing.T) {
 	for _, test := range []struct {
 		f     Filter
 		field string // empty: no error
-		ruled bool   // rule.list looks at it
+		ruled bool   // rule.list takes it
 	}{
 		{Filter{}, "", true},
-		{Filter{Route: "web", Outcome: "cut"}, "", true},
+		{Filter{Route: "web", Outcome: "cut"}, "", false},
 		{Filter{Route: "wbe"}, "route", true},
 		{Filter{Route: "web", Rule: "stays"}, "", true},
 		{Filter{Rule: "goes"}, "", true},
@@ -55,5 +56,25 @@ func TestNamesThatNothingHas(t *testing.T) {
 				t.Errorf("%s of %s: %v, want an error of %q", name, fmt.Sprintf("%+v", test.f), err, test.field)
 			}
 		}
+	}
+}
+
+// Rules are no traffic: what only traffic has picks none, and is not passed over.
+func TestRulesArePickedByNames(t *testing.T) {
+	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: "127.0.0.1:9", Rules: []faults.Rule{{Name: "a", Fault: "stall"}, {Name: "b", Fault: "stall"}}})
+	if l, err := b.Rules(Filter{Route: "web", Rule: "b", Limit: 1}); err != nil || len(l.Items) != 1 || l.Items[0].Name != "b" {
+		t.Errorf("%+v, %v", l.Items, err)
+	}
+	_, err := b.Rules(Filter{Rule: "b", Match: faults.Match{Path: "/x"}, Session: "web/1", Type: "fault.fired", Outcome: "cut", Since: "armed"})
+	var fault *faults.Error
+	if !errors.As(err, &fault) {
+		t.Fatalf("no error of ours: %v", err)
+	}
+	var fields []string
+	for _, one := range fault.All() {
+		fields = append(fields, one.Field)
+	}
+	if want := []string{"match", "session", "type", "outcome", "since"}; !slices.Equal(fields, want) {
+		t.Errorf("refused were %q, want %q", fields, want)
 	}
 }

@@ -24,7 +24,8 @@ func armCommand() *cli.Command {
 		Description: describe(`
 An existing rule of that name comes first, then a fault or preset of the catalogue ("crimp
 faults"). An existing rule without parameters is armed as it stands, --match and gate laid over
-it; with any it is replaced. A new rule is named as its fault unless --name says otherwise.
+it; with any it is replaced. One that is armed is armed anew: its counts start afresh. A new
+rule is named as its fault unless --name says otherwise.
 
 "crimp faults FAULT" explains a fault's PARAMs; values have their units: 250ms, 64KiB, 10MB/s, 50%.
 --skip, --every, --probability and --times gate how often the rule fires, asked in that order.
@@ -166,7 +167,7 @@ func (o order) arm(ctx context.Context, box *control.Client) (done middlebox.Cha
 	if name == "" {
 		name = fault.Name
 	}
-	return done, o.set(ctx, box, o.rule(fault.Name, name), &done)
+	return done, o.set(ctx, box, o.rule(fault.Name, name), there, &done)
 }
 
 // armOld arms a rule that stands: as it is, or replaced by what is given. With
@@ -176,8 +177,7 @@ func (o order) armOld(ctx context.Context, box *control.Client, old middlebox.Ru
 		if o.before != "" {
 			return done, usagef("--before: %s/%s has its place already", o.route, old.Name)
 		}
-		return done, call(ctx, box, "rule.arm", control.RuleArmParams{
-			Route: o.route, Name: old.Name, Lease: o.leaseWord(), TTL: o.ttl, Why: o.why}, &done)
+		return done, o.asItStands(ctx, box, old.Name, &done)
 	}
 	rule := o.rule(old.Fault, old.Name)
 	if len(o.params) == 0 {
@@ -191,14 +191,22 @@ func (o order) armOld(ctx context.Context, box *control.Client, old middlebox.Ru
 			o.before = old.Name
 		}
 	}
-	return done, o.set(ctx, box, rule, &done)
+	return done, o.set(ctx, box, rule, []middlebox.RuleState{old}, &done)
 }
 
 func (o order) rule(fault, name string) faults.Rule {
 	return faults.Rule{Name: name, Fault: fault, Params: o.params, Match: o.match, Gate: o.gate, Armed: true}
 }
 
-func (o order) set(ctx context.Context, box *control.Client, rule faults.Rule, done *middlebox.Changed) error {
+// asItStands arms a rule that is there, anew if it is armed.
+func (o order) asItStands(ctx context.Context, box *control.Client, name string, done *middlebox.Changed) error {
+	return call(ctx, box, "rule.arm", control.RuleArmParams{
+		Route: o.route, Name: name, Lease: o.leaseWord(), TTL: o.ttl, Why: o.why}, done)
+}
+
+// set makes the rule; there are those that stood before. rule.set changes nothing
+// where the same rule is armed already: to arm that is to arm it anew.
+func (o order) set(ctx context.Context, box *control.Client, rule faults.Rule, there []middlebox.RuleState, done *middlebox.Changed) error {
 	err := call(ctx, box, "rule.set", control.RuleSetParams{
 		Route: o.route, Rule: rule, Before: o.before, Lease: o.leaseWord(), TTL: o.ttl, Why: o.why}, done)
 	var fault *faults.Error
@@ -214,6 +222,9 @@ func (o order) set(ctx context.Context, box *control.Client, rule faults.Rule, d
 				e.Field = strings.TrimSuffix("--match: "+key, ": ")
 			}
 		}
+	}
+	if i := slices.IndexFunc(there, func(r middlebox.RuleState) bool { return r.Name == done.Rule.Name }); err == nil && i >= 0 && there[i].ArmedAt == done.Rule.ArmedAt {
+		return o.asItStands(ctx, box, rule.Name, done)
 	}
 	return err
 }

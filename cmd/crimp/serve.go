@@ -27,9 +27,10 @@ func serveCommand() *cli.Command {
 		Description: describe(`
 Relays the routes of the configuration and of --route, byte for byte while nothing is armed,
 and answers the control protocol. A flag wins over its environment variable, that over the
-file, the file over the default. SIGHUP reads the file again and puts it in force as a whole;
-if anything is wrong with it the old one stays. SIGINT and SIGTERM stop accepting, disarm,
-let live sessions finish for --drain-timeout, then close; a second one ends at once.
+file, the file over the default. SIGHUP reads the file again and puts its routes in force as a
+whole; if anything is wrong with it the old ones stay. A seed, control or limits that it says
+otherwise wait for the next start. SIGINT and SIGTERM stop accepting, disarm, let live sessions
+finish for --drain-timeout, then close; a second one ends at once.
 
 A route listens at LISTEN (ADDRESS:PORT; port 0: any that is free) and relays to UPSTREAM
 (HOST:PORT). As a file it is YAML, which "crimp check" judges and "crimp state --yaml" writes:
@@ -135,7 +136,7 @@ func serve(c *cli.Context) error {
 	}
 	log.Info().Str("control", in.url()).Interface("routes", in.addresses().Routes).Uint64("seed", *conf.Seed).Str("version", build().Version).Msg("ready")
 	drain, _ := flagValue[time.Duration](c, "drain-timeout")
-	return in.until(signals, drain, func() { reload(c, in) })
+	return in.until(signals, drain, func() { reload(c, in, conf) })
 }
 
 // until runs the box until a signal, or the control server's failure, ends it.
@@ -180,8 +181,9 @@ func (in *instance) drain(first os.Signal, signals <-chan os.Signal, timeout tim
 	}
 }
 
-// reload puts the file in force again. The flags still win over it.
-func reload(c *cli.Context, in *instance) {
+// reload puts the file's routes in force again; the flags still win over it. What
+// else it says now, beside what the box was started with, waits for the next start.
+func reload(c *cli.Context, in *instance, started *configuration) {
 	conf, err := configure(c)
 	if err == nil {
 		if fault := in.box.Configure(conf.Routes, "SIGHUP"); fault != nil {
@@ -191,6 +193,9 @@ func reload(c *cli.Context, in *instance) {
 	if err != nil {
 		in.log.Error().Err(err).Msg("not reloaded: the old configuration stays")
 		return
+	}
+	if keys := conf.settled(started); len(keys) > 0 {
+		in.log.Warn().Strs("keys", keys).Msg("these were changed, and hold from the next start on")
 	}
 	in.log.Info().Interface("routes", in.addresses().Routes).Msg("reloaded")
 }
@@ -210,7 +215,7 @@ func configure(c *cli.Context) (*configuration, error) {
 	}
 	if conf.Seed == nil {
 		seed := rand.Uint64N(1 << 48) // a number that JavaScript can hold
-		conf.Seed = &seed
+		conf.Seed, conf.drawn = &seed, true
 	}
 	if c.IsSet("control") {
 		conf.Control.Listen = c.String("control")

@@ -59,6 +59,7 @@ const (
 // parseYAML reads one YAML document. isText tells by path which values are text
 // whatever they look like (`on_dial_error: 502`).
 func parseYAML(file string, source []byte, isText func(path string) bool) (*document, error) {
+	source = bytes.TrimPrefix(source, []byte("\ufeff")) // a byte-order mark is no text
 	d := &document{file: file, source: source, keys: map[string]place{}, values: map[string]place{}, exact: map[string]place{}}
 	if len(source) > maxFile {
 		return nil, usagef("%s: %d bytes: at most %d were expected", file, len(source), maxFile)

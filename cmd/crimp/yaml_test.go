@@ -30,6 +30,7 @@ func TestYAMLBecomesJSON(t *testing.T) {
 		{"merge: its own keys win", "a: &x {k: 1, l: 2}\nb: {<<: *x, k: 3}\n", `{"a":{"k":1,"l":2},"b":{"k":3,"l":2}}`},
 		{"merge of several: the first wins", "a: &x {k: 1}\nb: &y {k: 2, l: 2}\nc:\n  <<: [*x, *y]\n", `{"a":{"k":1},"b":{"k":2,"l":2},"c":{"k":1,"l":2}}`},
 		{"CRLF", "a: 1\r\nb: x\r\n", `{"a":1,"b":"x"}`},
+		{"a byte-order mark", "\ufeffa: 1\n", `{"a":1}`},
 		{"a document mark", "---\na: 1\n", `{"a":1}`},
 		{"no mapping: the decoder's to judge", "- 1\n", `[1]`},
 	} {
@@ -84,6 +85,8 @@ func TestConfigErrorsHaveAPlace(t *testing.T) {
 		{"duplicate rule", web + "  rules:\n  - fault: truncate\n  - fault: truncate\n", `f.yaml:7:`},
 		{"message rule on a tcp route", web + "  protocol: tcp\n  rules:\n  - fault: truncate\n", `"web" is tcp`},
 		{"its own control address", "control: { listen: 127.0.0.1:5 }\nroutes:\n- { name: w, listen: \"127.0.0.1:0\", upstream: \"127.0.0.1:5\" }\n", `f.yaml:3:47: routes[0].upstream: 127.0.0.1:5 is the box's own address`},
+		{"an upstream that is the route itself", "routes:\n- { name: w, listen: \"127.0.0.1:5\", upstream: \"127.0.0.1:5\" }\n", `f.yaml:2:47: routes[0].upstream: 127.0.0.1:5 would dial in a circle`},
+		{"an answer for http alone", web + "  protocol: tcp\n  on_dial_error: 502\n", `f.yaml:6:18: routes[0].on_dial_error: 502 needs an http route; "web" is tcp`},
 		{"open to all without token", "control: { listen: 0.0.0.0:5 }\n", `f.yaml:1:20: control.listen: 0.0.0.0:5 is not a loopback address`},
 		{"one listening address for two", web + "- { name: other, listen: \"127.0.0.1:80\", upstream: \"127.0.0.1:9\" }\n- { name: third, listen: \"127.0.0.1:80\", upstream: \"127.0.0.1:9\" }\n", `f.yaml:6:26: routes[2].listen: 127.0.0.1:80 is the address of route "other"`},
 		{"syntax", "a: [1\nb: 2\n", `f.yaml:2:1: `},
@@ -92,6 +95,7 @@ func TestConfigErrorsHaveAPlace(t *testing.T) {
 		{"no such anchor", "a: *b\n", `f.yaml:1:4: a: *b: no anchor &b before it`},
 		{"two documents", "seed: 1\n---\nseed: 2\n", `f.yaml:3:1: one document was expected`},
 		{"a list", "- 1\n", `f.yaml:1:1: expected an object, got a list`},
+		{"a byte-order mark is no column", "\ufeffsede: 1\n", `f.yaml:1:1: `},
 		{"runes, not bytes", "routes:\n- { name: wéb, listen: x }\n", `f.yaml:2:11: routes[0].name: expected 1 to 64 letters, digits, - or _, got "wéb"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

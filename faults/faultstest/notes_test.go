@@ -35,6 +35,30 @@ disarm
 started 1 GET /a
 fired s downstream byte 39, message 39, body, body 1, after 39 stall
 finished 1 200, 2 of 2, request whole, ok  []`},
+		{"a made-up answer, and what it ends", faults.Rule{Name: "r", Fault: "reply", Armed: true, Match: faults.Match{Path: "/b"}, Params: map[string]any{"body": "text:busy", "then": "fin"}}, `
+c> GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n
+>s GET /a HTTP/1.1\r\n\r\n
+s> HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi
+>c HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbusy
+>c FIN
+>s CLOSE`, `
+started 1 GET /a
+started 2 GET /b
+fired r upstream byte 19, message 0, start_line, body 0, after 19
+fired r downstream byte 40, message 40, body, body 2, after 118 fin
+finished 1 200, 2 of 2, request whole, ok  []
+finished 2 503, 4 of 4, request none, ok  [pipelined before persistence was known]`},
+		{"one to HEAD, in place of the server's", faults.Rule{Name: "r", Fault: "reply", Armed: true, Params: map[string]any{"when": "after", "then": "rst", "body": "text:busy", "fields": "Content-Length: 9"}}, `
+c> HEAD /a HTTP/1.1\r\n\r\n
+>s HEAD /a HTTP/1.1\r\n\r\n
+s> HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n
+>c HTTP/1.1 503 Service Unavailable\r\nContent-Length: 9\r\nConnection: close\r\n\r\n
+>c RST
+>s CLOSE`, `
+fired r upstream byte 0, message 0, start_line, body 0, after 0
+started 1 HEAD /a
+fired r downstream byte 0, message 0, start_line, body 0, after 74 rst
+finished 1 503, 0 of 9, request whole, ok  []`},
 		{"a gate that is spent, a message without the place", faults.Rule{Name: "x", Fault: "surplus", Armed: true, Params: map[string]any{"at": "body:1"}, Gate: faults.Gate{Times: 1}}, `
 s> HTTP/1.1 204 a\r\n\r\nHTTP/1.1 200 b\r\nContent-Length: 1\r\n\r\n.
 >c HTTP/1.1 204 a\r\n\r\nHTTP/1.1 200 b\r\nContent-Length: 1\r\n\r\n.surplus!`, `

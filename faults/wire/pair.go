@@ -129,9 +129,9 @@ func (p *Pair) Tunnel() {
 	p.toks[Downstream].turn(TunnelReason)
 }
 
-// Opaquely makes d alone opaque from its next byte on, for a CONNECT whose answer
-// is still to be framed.
-func (p *Pair) Opaquely(d Direction) { p.toks[d].turn(TunnelReason) }
+// Opaquely makes d alone opaque from its next byte on, and says why: for a CONNECT
+// whose answer is still to be framed, say ([TunnelReason]).
+func (p *Pair) Opaquely(d Direction, reason string) { p.toks[d].turn(reason) }
 
 // InMessage is whether a message of d has started and not ended.
 func (p *Pair) InMessage(d Direction) bool { return p.toks[d].state.inMessage() }
