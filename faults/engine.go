@@ -60,7 +60,6 @@ type Engine struct {
 	opened   time.Time
 	active   time.Time     // when the last byte came, either way
 	due      time.Duration // what Deadline said last, since opened; 0: nothing
-	unserved time.Duration // when to answer a client without a server, since opened; 0: not
 	door     *door         // nil: no connect rule was asked, or all let it on
 	proxy    *proxy        // nil but for an explicit proxy
 	shelf    *bar          // whole messages of a direction are kept behind it
@@ -219,11 +218,8 @@ func (e *Engine) Deadline() time.Time {
 			first = t
 		}
 	}
-	if e.waitsAtDoor() {
+	if e.waitsAtDoor() || e.unserved() {
 		sooner(e.door.until)
-	}
-	if e.unserved > 0 {
-		sooner(e.opened.Add(e.unserved))
 	}
 	for d := range e.lanes {
 		l := &e.lanes[d]

@@ -150,7 +150,9 @@ func (e *Engine) reset(d wire.Direction) {
 		return
 	}
 	l, back := &e.lanes[d], e.lanes[d].opposite()
-	e.unserved = 0
+	if e.unserved() {
+		e.door = nil
+	}
 	back.unshelve(false)
 	back.out.drop(e.now)
 	e.lanes[wire.Upstream].out.cutAtBar()
@@ -215,7 +217,7 @@ func (e *Engine) dialFailed(err error) {
 	e.windUp() // the client may have had its ending before
 	switch {
 	case e.o.OnDialError == "502" && !down.closed:
-		e.unserved = e.now.Sub(e.opened) + holdTime
+		e.door = &door{unserved: true, until: e.now.Add(holdTime)}
 	case e.o.OnDialError == "fin":
 		down.finish(term{op: OpFinish}, e.now, nil)
 	default:
@@ -258,7 +260,7 @@ func (e *Engine) command(a Act, side Side) {
 
 // wake serves what Deadline announced.
 func (e *Engine) wake() {
-	if e.unserved > 0 && !e.now.Before(e.opened.Add(e.unserved)) {
+	if e.unserved() && !e.now.Before(e.door.until) {
 		e.turnAway(nil)
 	}
 	for d := range e.lanes {

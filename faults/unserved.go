@@ -11,12 +11,14 @@ import (
 // and on an auto route a client that speaks no HTTP gets RST, as if nobody had been
 // there. So its request line is waited for, but no longer than a head is held.
 
-// unserved says that the direction's client waits to be answered so.
-func (l *lane) unserved() bool { return l.e.unserved > 0 && l.dir == wire.Upstream }
+// unserved says that the client waits to be answered so.
+func (e *Engine) unserved() bool { return e.door != nil && e.door.unserved }
+
+func (l *lane) unserved() bool { return l.dir == wire.Upstream && l.e.unserved() }
 
 // turnAway answers a request that has no server, of no method if none was seen.
 func (e *Engine) turnAway(method []byte) {
-	e.unserved = 0
+	e.door = nil
 	down := &e.lanes[wire.Downstream]
 	if down.closed {
 		return
