@@ -4,22 +4,23 @@ import "slices"
 
 // insert puts a slot into the chain at its rule's place.
 func (l *lane) insert(s *slot) {
-	i, _ := slices.BinarySearchFunc(l.chain, s.part.n, func(x *slot, n int) int { return x.part.n - n })
+	i := l.placeOf(s.part)
 	l.chain = slices.Insert(l.chain, i, s)
-	l.number()
+	l.number(i)
 }
 
 // remove takes slots out of the chain.
 func (l *lane) remove(gone func(*slot) bool) {
 	if len(l.chain) > 0 {
 		l.chain = slices.DeleteFunc(l.chain, gone)
-		l.number()
+		l.number(0)
 	}
 }
 
-func (l *lane) number() {
-	for i, s := range l.chain {
-		s.i = i
+// number says to the slots from i on where they are.
+func (l *lane) number(i int) {
+	for ; i < len(l.chain); i++ {
+		l.chain[i].i = i
 	}
 }
 
@@ -53,15 +54,29 @@ func (l *lane) dropMessageSlots() {
 func (l *lane) missed() {
 	for _, s := range l.chain {
 		if s.msg && s.stage == nil && !s.at.done && !s.asked {
-			s.w.at, s.w.by = l.e.now, nil
-			s.miss(noPlace())
+			s.w.at, s.w.by, s.asked = l.e.now, nil, true
+			s.miss(l.noPlace())
 		}
 	}
 }
 
-// has says that a part is at work on the lane.
+// placeOf is where in the chain a part is, or would be.
+func (l *lane) placeOf(p *part) int {
+	i, _ := slices.BinarySearchFunc(l.chain, p.n, func(x *slot, n int) int { return x.part.n - n })
+	return i
+}
+
+// has says that a part of the plan in force is at work on the lane.
 func (l *lane) has(p *part) bool {
-	return slices.ContainsFunc(l.chain, func(s *slot) bool { return s.part == p || s.part.same(p) })
+	for _, s := range l.chain[l.placeOf(p):] {
+		if s.part.n != p.n {
+			break
+		}
+		if s.part == p {
+			return true
+		}
+	}
+	return false
 }
 
 // same says that two plans' parts are one and the same rule at work.

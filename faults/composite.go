@@ -109,9 +109,9 @@ func (e *Engine) allows(p *part) bool {
 	return (p.only == Auto || p.only == e.protocol) && !(p.prep.optional && !e.o.Packets) && !(p.prep.without && e.o.Packets)
 }
 
-// tellWithout says of the optional parts that are left out that they are.
-func (e *Engine) tellWithout() {
-	for _, parts := range [][]*part{e.o.Plan.stream[0], e.o.Plan.stream[1]} {
+// tellWithout says of the optional parts among rules that are left out that they are.
+func (e *Engine) tellWithout(rules [2][]*part) {
+	for _, parts := range rules {
 		for _, p := range parts {
 			if !p.prep.optional || e.o.Packets {
 				continue

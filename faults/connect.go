@@ -82,6 +82,7 @@ type door struct {
 	asked, fires bool      // the gate of the first
 	waits        bool
 	refused      bool
+	unserved     bool // let on, and there is no server: answered by until
 }
 
 func (e *Engine) waitsAtDoor() bool { return e.door != nil && e.door.waits }

@@ -39,7 +39,7 @@ type Options struct {
 	// not read. 0: 2 MiB.
 	Held int
 	// OnDialError is what the client gets when its server cannot be connected: "rst",
-	// "fin" or "502" (an answer where there is HTTP, and FIN).
+	// "fin" or "502" (an answer where there is HTTP, and FIN; else RST: unserved.go).
 	OnDialError string
 	// Census counts the route's sessions; nil: this is the only one.
 	Census Census
@@ -105,7 +105,7 @@ func (e *Engine) Step(now time.Time, in Input) []Action {
 			e.door = &door{parts: e.o.Plan.connect}
 		}
 		if e.knock(); !e.refused() {
-			e.install()
+			e.install(e.o.Plan.stream)
 		}
 	case InTick:
 		if e.waitsAtDoor() {
@@ -148,7 +148,7 @@ func (e *Engine) begin(now time.Time) {
 	}
 	e.belated()
 	clear(e.actions)
-	e.actions, e.notes = e.actions[:0], e.notes[:0]
+	e.actions, e.notes, e.made = e.actions[:0], e.notes[:0], 0
 	if e.gather = e.gather[:0]; cap(e.gather) > 64<<10 {
 		e.gather = nil
 	}
@@ -218,7 +218,7 @@ func (e *Engine) Deadline() time.Time {
 			first = t
 		}
 	}
-	if e.waitsAtDoor() {
+	if e.waitsAtDoor() || e.unserved() {
 		sooner(e.door.until)
 	}
 	for d := range e.lanes {

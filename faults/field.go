@@ -29,6 +29,7 @@ var _ = Declare(Kind[field]{
 	Client:   "a header field that is missing, doubled, other, folded or enormous",
 	Group:    Message,
 	HTTP:     true,
+	Adds:     true,
 	Defaults: field{Mode: "set", Size: 64 << 10},
 	Words:    []string{"headers", "set_header", "add_header", "remove_header", "obs_fold", "large_header"},
 	Check:    field.check,

@@ -27,6 +27,7 @@ var _ = Declare(Kind[inject]{
 	Summary:  "extra bytes at that place, in the same write where nothing delays them; the rest unchanged",
 	Client:   "bytes the server never sent",
 	Group:    Bytes,
+	Adds:     true,
 	Defaults: inject{At: Position{Kind: Now}, Count: 1},
 	Words:    []string{"insert", "append", "prepend"},
 	Check:    inject.check,

@@ -78,7 +78,7 @@ func (e *Engine) becomes(p Protocol) {
 		word, e.pair = "tcp", nil
 	}
 	e.tellNow(Note{Kind: NoteProtocol, Pos: inserted, Body: inserted, Text: word})
-	e.install() // rules that were for this protocol only
+	e.install(e.o.Plan.stream) // rules that were for this protocol only
 }
 
 func (e *Engine) skipped(d wire.Direction, n int64) {
@@ -108,6 +108,11 @@ func (e *Engine) skipped(d wire.Direction, n int64) {
 func (e *Engine) eof(d wire.Direction) {
 	l := &e.lanes[d]
 	if e.proxy != nil && d == wire.Downstream && e.proxy.parts() {
+		return
+	}
+	if l.unserved() {
+		l.eof = true
+		e.turnAway(nil)
 		return
 	}
 	if !l.mute {
@@ -145,6 +150,9 @@ func (e *Engine) reset(d wire.Direction) {
 		return
 	}
 	l, back := &e.lanes[d], e.lanes[d].opposite()
+	if e.unserved() {
+		e.door = nil
+	}
 	back.unshelve(false)
 	back.out.drop(e.now)
 	e.lanes[wire.Upstream].out.cutAtBar()
@@ -207,17 +215,14 @@ func (e *Engine) dialFailed(err error) {
 	up.out.drop(e.now) // what fired towards the server is told
 	up.halted, up.gag = false, nil
 	e.windUp() // the client may have had its ending before
-	op := OpReset
-	switch e.o.OnDialError {
-	case "fin":
-		op = OpFinish
-	case "502":
-		op = OpFinish
-		if e.protocol != TCP {
-			down.sayBytes(entry{at: e.now, op: OpSend}, []byte(answer(502, "the upstream cannot be connected")), inserted)
-		}
+	switch {
+	case e.o.OnDialError == "502" && !down.closed:
+		e.door = &door{unserved: true, until: e.now.Add(holdTime)}
+	case e.o.OnDialError == "fin":
+		down.finish(term{op: OpFinish}, e.now, nil)
+	default:
+		down.finish(term{op: OpReset}, e.now, nil)
 	}
-	down.finish(term{op: op}, e.now, nil)
 }
 
 // command does what an operator asks of a session.
@@ -255,6 +260,9 @@ func (e *Engine) command(a Act, side Side) {
 
 // wake serves what Deadline announced.
 func (e *Engine) wake() {
+	if e.unserved() && !e.now.Before(e.door.until) {
+		e.turnAway(nil)
+	}
 	for d := range e.lanes {
 		l := &e.lanes[d]
 		if due := l.hold.due(); !due.IsZero() && !due.After(e.now) {

@@ -57,3 +57,28 @@ func (l *lane) letGo() {
 // Keeps says that stages keep bytes of a direction themselves: they wait for more of
 // it, and go on without if told InCramped.
 func (e *Engine) Keeps(d wire.Direction) bool { return e.lanes[d].kept() > 0 }
+
+// Of what rules add, one message's may be large, and a single read may bring hundreds:
+// their receiver takes nothing before the Step is over. So once that comes to more than
+// may be held, rules of kinds that add (Kind.Adds) miss.
+
+// Ower is a stage that is to say so many bytes of its own, and has not yet.
+type Ower interface{ Owes() int }
+
+// crammed says that rules have added, or are to add, as much as may be held.
+func (s *slot) crammed() bool {
+	e := s.lane.e
+	n := e.made
+	for d := range e.lanes {
+		l := &e.lanes[d]
+		if l == s.lane || s.part.prep.kind.both {
+			n += l.holding()
+		}
+		for _, x := range l.chain {
+			if o, ok := x.stage.(Ower); ok && l.dir == wire.Downstream {
+				n += o.Owes()
+			}
+		}
+	}
+	return n >= e.o.Held
+}

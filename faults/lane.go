@@ -18,6 +18,7 @@ type lane struct {
 	hold  *hold     // nil until a message of this direction had to be decided on
 	ex    *Exchange // of the message in progress; nil outside any, and for answers nobody asked for
 	gag   *bond     // a rule lets nothing out
+	ender *Compiled // the rule that ended it
 
 	off    int64  // bytes of the stream that entered the chain
 	body   int64  // body bytes of the message that entered the chain
@@ -104,6 +105,9 @@ func (l *lane) open() {
 // headline keeps in the exchange what a start line, and later a whole head, says.
 func (l *lane) headline(s *wire.Segment) {
 	x, h := l.ex, s.Head
+	if l.unserved() {
+		l.e.turnAway(h.Method())
+	}
 	if s.Part == wire.HeadEnd && saysClose(h) {
 		l.e.closing = true
 	}
@@ -211,6 +215,9 @@ func (l *lane) turnsOpaque() {
 		return
 	}
 	l.told = true
+	if l.unserved() {
+		l.e.turnAway(nil)
+	}
 	l.release(true)
 	l.unshelve(false)
 	l.missed()

@@ -13,7 +13,7 @@ const (
 	missField    = "field"    // the head has no such field
 	missFraming  = "framing"  // the kind of message, or how it is framed, leaves nothing to do it to
 	missCoding   = "coding"   // the body's content coding does
-	missRule     = "rule"     // another rule stands before it
+	missRule     = "rule"     // another rule stands before it, or has ended the direction
 	missAlone    = "alone"    // nothing was asked behind it
 	missRead     = "read"     // no input is unread
 	missHeld     = "held"     // more than may be kept back
@@ -39,5 +39,11 @@ func (s *slot) miss(m Miss) {
 	s.lane.note(Note{Kind: NoteMissed, Rule: s.part.rule, Exchange: s.ex, Dir: s.lane.dir, Off: s.lane.off, Pos: inserted, Body: inserted, Text: m.Why, Word: m.Word}, s.w.at, s.w.by)
 }
 
-// noPlace is the miss of a rule whose position does not come.
-func noPlace() Miss { return Miss{missPosition, "position"} }
+// noPlace is the miss of a rule whose position does not come: there is none such, or
+// another rule has ended the direction before it.
+func (l *lane) noPlace() Miss {
+	if l.mute && l.ender != nil {
+		return Miss{missRule, l.ender.Name() + " ended the direction before its place"}
+	}
+	return Miss{missPosition, "position"}
+}

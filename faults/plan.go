@@ -1,13 +1,9 @@
 package faults
 
 import (
-	"reflect"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
-
-	"crimp/faults/wire"
 )
 
 // Plan is the compiled, immutable rules of a route. Sessions hold a pointer to
@@ -24,6 +20,10 @@ type Plan struct {
 	message [2][]*part // by direction: from the next message on
 	armed   map[*state][]*part
 	connect []*part // when a session is made
+
+	index  map[string]int // of rules, by name
+	mark   *mark
+	change change
 }
 
 // Compiled is a rule of a plan.
@@ -42,11 +42,13 @@ type part struct {
 	rule *Compiled
 	prep *prepared
 	only Protocol // Auto: whatever the session is
-	n    int      // place among the plan's parts: rules act in their order
-	// twice says that both messages of an exchange may be hit: the gate is asked
-	// once for them.
-	twice bool
-	k     int // place among its rule's parts
+	n    int      // grows along the plan's parts: rules act in their order
+	// Where it acts: in which directions, and on messages or on the stream. twice
+	// says that both messages of an exchange may be hit: the gate is asked once for
+	// them.
+	in             [2]bool
+	message, twice bool
+	k              int // place among its rule's parts
 }
 
 // identity is everything by which two rules do the same.
@@ -150,12 +152,25 @@ func (p *Plan) Armed() bool { return len(p.armed) > 0 }
 // Rules are the plan's rules in their order, disarmed ones included.
 func (p *Plan) Rules() []*Compiled { return p.rules }
 
+// Index is the place of a rule among Rules, -1 if there is none of that name; a nil
+// plan has none. It looks first at the place where it may well be, from 0.
+func (p *Plan) Index(name string, likely int) int {
+	if p == nil {
+		return -1
+	}
+	if likely < len(p.rules) && p.rules[likely].Rule.Name == name {
+		return likely
+	}
+	if i, ok := p.index[name]; ok {
+		return i
+	}
+	return -1
+}
+
 // Rule finds a rule by name, nil if there is none.
 func (p *Plan) Rule(name string) *Compiled {
-	for _, c := range p.rules {
-		if c.Rule.Name == name {
-			return c
-		}
+	if i := p.Index(name, 0); i >= 0 {
+		return p.rules[i]
 	}
 	return nil
 }
@@ -165,150 +180,9 @@ func (p *Plan) Rule(name string) *Compiled {
 func (p *Plan) Without(name string) *Plan {
 	out := *p
 	out.rules = slices.DeleteFunc(slices.Clone(p.rules), func(c *Compiled) bool { return c.Rule.Name == name })
+	out.index = make(map[string]int, len(out.rules))
+	for i, c := range out.rules {
+		out.index[c.Rule.Name] = i
+	}
 	return &out
-}
-
-// Compile validates rules and makes the plan of a route. The gates and counters
-// of rules that stand unchanged in prev (which may be nil) are carried on; an
-// arming or a change starts them afresh. On error, which names the fields as
-// rules[i].… of all that is wrong, nothing has changed.
-func Compile(prev *Plan, seed uint64, route string, protocol Protocol, rules []Rule) (*Plan, *Error) {
-	p := &Plan{seed: seed, route: route, protocol: protocol, armed: map[*state][]*part{}}
-	var errs *Error
-	named := make(map[string]bool, len(rules))
-	n := 0
-	for i, r := range rules {
-		if errs.full() {
-			break
-		}
-		field := "rules[" + strconv.Itoa(i) + "]"
-		if named[r.Name] && r.Name != "" {
-			errs = errs.And(Errorf(Conflict, field+".name", "%s: there is a rule %q already", route, r.Name))
-		}
-		named[r.Name] = true
-		c, err := p.compile(r, field)
-		if errs = errs.And(err); errs != nil {
-			continue
-		}
-		c.state = carried(prev, c)
-		for _, part := range c.parts {
-			part.n = n
-			n++
-			if r.Armed {
-				p.place(part)
-			}
-		}
-		p.rules = append(p.rules, c)
-	}
-	if errs != nil {
-		return nil, errs
-	}
-	return p, nil
-}
-
-// compile makes one rule, in each of the two forms that its sessions may need.
-func (p *Plan) compile(r Rule, field string) (*Compiled, *Error) {
-	var tcp string
-	if preset := presets[canonical(r.Fault)]; preset != nil {
-		tcp = preset.TCP
-	}
-	forms := []struct {
-		rule Rule
-		only Protocol
-	}{{r, Auto}}
-	if tcp != "" {
-		under := r
-		under.Params = laidUnder(tcp, r.Params)
-		switch p.protocol {
-		case TCP:
-			forms[0].rule = under
-		case Auto:
-			forms[0].only = HTTP
-			forms = append(forms, forms[0])
-			forms[1].rule, forms[1].only = under, TCP
-		}
-	}
-	c := &Compiled{Rule: r}
-	for _, form := range forms {
-		prep, match, gate, err := form.rule.resolve(field)
-		if err != nil {
-			return nil, err
-		}
-		m, err := match.compile(join(field, "match"))
-		if err != nil {
-			return nil, err
-		}
-		http := gate.HTTPKey() || slices.ContainsFunc(prep.each(), func(p *prepared) bool { return needsHTTP(p, m) })
-		if http && form.only == TCP {
-			continue // as it is given, the rule is for the http sessions of this route only
-		}
-		if http && p.protocol == TCP {
-			return nil, p.tcpCannot(r, prep, m, field)
-		}
-		c.match, c.client = m, match.Client
-		for _, p := range prep.each() {
-			c.parts = append(c.parts, &part{rule: c, prep: p, only: form.only, k: len(c.parts)})
-		}
-		c.key.Match, c.key.Gate = match, gate
-		c.key.Values = append(c.key.Values, prep.values)
-		c.key.Kind = prep.kind.name
-	}
-	c.key.Name = r.Name
-	return c, nil
-}
-
-// tcpCannot says what of a rule needs an http route: the fault, with its place, or
-// else what it is matched or drawn by.
-func (p *Plan) tcpCannot(r Rule, prep *prepared, m *matcher, field string) *Error {
-	key := "gate.key"
-	if m.HTTPKeys() {
-		key = "match." + m.HTTPKey()
-	}
-	if slices.ContainsFunc(prep.each(), func(p *prepared) bool { return p.kind.http || !p.at.IsStream() }) {
-		return Errorf(Invalid, join(field, "fault"), "%s needs an http route; %q is tcp", r.Fault, p.route)
-	}
-	return Errorf(Invalid, join(field, key), "needs an http route; %q is tcp", p.route)
-}
-
-func needsHTTP(prep *prepared, m *matcher) bool {
-	return prep.kind.http || m.HTTPKeys() || !prep.at.IsStream()
-}
-
-// carried is the state of the same rule in the previous plan, or a fresh one.
-func carried(prev *Plan, c *Compiled) *state {
-	if prev != nil {
-		if old := prev.Rule(c.Rule.Name); old != nil && reflect.DeepEqual(old.key, c.key) && (old.Rule.Armed || !c.Rule.Armed) {
-			return old.state
-		}
-	}
-	st := &state{gate: c.key.Gate.compile()}
-	for _, p := range c.parts {
-		st.shared = append(st.shared, p.prep.memory())
-	}
-	return st
-}
-
-// place sorts an armed part to where sessions look for it.
-func (p *Plan) place(part *part) {
-	prep, m := part.prep, part.rule.match
-	p.armed[part.rule.state] = append(p.armed[part.rule.state], part)
-	if prep.kind.group == Connect {
-		p.connect = append(p.connect, part)
-		return
-	}
-	by := &p.stream
-	if prep.kind.http || !prep.at.IsStream() || m.HTTPKeys() {
-		by = &p.message
-	}
-	down, up := prep.directions(m, part.rule.key.Match)
-	part.twice = down && up
-	if prep.kind.both { // its first message is a request, whatever it does to the answer
-		down, up = false, true
-	}
-	if down {
-		by[wire.Downstream] = append(by[wire.Downstream], part)
-	}
-	if up {
-		by[wire.Upstream] = append(by[wire.Upstream], part)
-	}
 }

@@ -26,7 +26,7 @@ import (
 type reply struct {
 	Status int        `json:"status" help:"of the made-up answer" min:"200" max:"599"`
 	Fields string     `json:"fields" help:"field lines, parted by \\n"`
-	Body   ByteString `json:"body" help:"text:..., hex:... or random:N"`
+	Body   ByteString `json:"body" help:"text:..., hex:... or random:N; 204 and 304 have none, and an answer to HEAD leaves it out"`
 	When   string     `json:"when" help:"whether upstream is asked: never, first, or cut off in the middle of the request" enum:"instead,after,early"`
 	Then   Then       `json:"then" help:"what comes after it: the next exchange, or an ending"`
 	Other  Other      `json:"other" help:"what upstream gets where the session ends with it"`
@@ -39,10 +39,14 @@ var _ = Declare(Kind[reply]{
 	Group:    Message,
 	HTTP:     true,
 	Both:     true,
+	Adds:     true,
 	Grain:    func(reply) Grain { return Line },
 	Defaults: reply{Status: 503, When: "instead"},
 	Words:    []string{"respond", "abort", "error_response", "mock", "synthetic"},
 	Check: func(p reply) *Error {
+		if bodiless(p.Status) && p.Body.Len() > 0 {
+			return Errorf(Invalid, "body", "expected none with status %d: such an answer ends with its head (RFC 9112 section 6.3); inject at end says bytes behind it", p.Status)
+		}
 		if p.When == "early" && p.Then == ThenKeep {
 			return Errorf(Invalid, "then", "expected fin or rst with when early: upstream is cut off in the middle of a request")
 		}
@@ -138,6 +142,14 @@ func (r *replyStage) Wake(w *Writer) {
 	}
 }
 
+// Owes is how much it will say.
+func (r *replyStage) Owes() int {
+	if r.said {
+		return 0
+	}
+	return r.p.Body.Len()
+}
+
 // turn says the answer if it is its turn.
 func (r *replyStage) turn(w *Writer) {
 	if r.due && !r.said && w.Turn() {
@@ -182,8 +194,7 @@ func (p reply) message(method string, random func() uint64) (answer []byte, decl
 		}
 	}
 	body := p.Body.Bytes(random)
-	bodiless := p.Status == 204 || p.Status == 304
-	if !bodiless && !strings.Contains(lower, "\ncontent-length:") && !strings.Contains(lower, "\ntransfer-encoding:") {
+	if !bodiless(p.Status) && !strings.Contains(lower, "\ncontent-length:") && !strings.Contains(lower, "\ntransfer-encoding:") {
 		declared = int64(len(body))
 		fmt.Fprintf(&b, "Content-Length: %d\r\n", declared)
 	}
@@ -191,12 +202,16 @@ func (p reply) message(method string, random func() uint64) (answer []byte, decl
 		b.WriteString("Connection: close\r\n")
 	}
 	b.WriteString("\r\n")
-	if !bodiless && method != "HEAD" {
+	if method != "HEAD" {
 		b.Write(body)
 		size = int64(len(body))
 	}
 	return b.Bytes(), declared, size
 }
+
+// bodiless says that answers of a status have no body, whatever their fields say (RFC
+// 9112 section 6.3).
+func bodiless(status int) bool { return status == 204 || status == 304 }
 
 // reasons are the phrases of RFC 9110 section 15 for what is likely to be made up;
 // others have none, which is allowed (RFC 9112 section 4).

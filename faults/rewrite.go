@@ -41,6 +41,7 @@ var _ = Declare(Kind[rewrite]{
 	Client:   "another body than the server sent",
 	Group:    Message,
 	HTTP:     true,
+	Adds:     true,
 	Defaults: rewrite{Length: "fix"},
 	Words:    []string{"replace", "modify_body", "sed", "substitute"},
 	Check:    rewrite.check,

@@ -47,6 +47,7 @@ func TestDecodeRuleRefuses(t *testing.T) {
 		`{"fault": "soft-probe", "gate": {"key": "x"}}`:                              "invalid r.gate.key: expected path",
 		`{"fault": "soft-probe", "match": {"direction": "upstream", "status": 200}}`: "invalid r.match.status: can never be known while the request is held",
 		`{"fault": "soft-probe", "match": {"direction": "both", "status": 200}}`:     "invalid r.match.status: can never be known",
+		`{"fault": "reply", "params": {"status": 304, "body": "text:x"}}`:            "invalid r.params.body: expected none with status 304",
 		`{"fault": 7}`: "invalid r.fault: expected a string, got number 7",
 	} {
 		_, err := DecodeRule([]byte(raw), "r")

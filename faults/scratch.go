@@ -10,6 +10,7 @@ type Scratch struct {
 	notes    []Note
 	gather   []byte // bytes from several places that leave together
 	gathered bool   // the last action's Data is in gather
+	made     int    // bytes that rules said of their own in this Step
 	known    Facts  // reused
 	heads    wire.Spare
 	past     []*Exchange // over with the last Step, whose notes point to them

@@ -45,7 +45,7 @@ func (s *slot) open() {
 		s.reachHere()
 	case pos.Kind == ByteN && l.off > pos.N:
 		s.at.done, s.asked = true, true
-		s.miss(noPlace())
+		s.miss(s.lane.noPlace())
 	case pos.Kind == ByteN || pos.Kind == Next:
 		s.at.target, s.at.known = pos.N, true
 		if pos.Kind == Next {
@@ -137,7 +137,7 @@ func (s *slot) keepBack(seg wire.Segment) {
 			s.reach(s.tail.segs[0], 0)
 		} else {
 			s.asked = true
-			s.miss(noPlace())
+			s.miss(s.lane.noPlace())
 		}
 		s.letGo()
 	}
@@ -156,6 +156,9 @@ func (s *slot) letGo() {
 // other direction is being cut goes as it is.
 func (s *slot) reach(seg wire.Segment, k int) {
 	if s.lane.mute || s.lane.eof || s.lane.opposite().ending {
+		if m := s.lane.noPlace(); m.Word == missRule {
+			s.w.Miss(m)
+		}
 		return
 	}
 	note := s.note(seg, k)
@@ -263,6 +266,11 @@ func (s *slot) ask() bool {
 	if yes, known := s.ex.verdict(st); known {
 		s.fires = yes
 		return yes
+	}
+	if s.part.prep.kind.adds && s.crammed() {
+		s.fires = false
+		s.miss(tooMuch)
+		return false
 	}
 	e := s.lane.e
 	yes, why, spent := st.gate.Ask(occasion{seed: e.o.Plan.seed, route: e.o.Route, rule: s.part.rule.Rule.Name,

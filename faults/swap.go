@@ -10,12 +10,12 @@ import (
 // Rules take and leave their places on a session here: at open, when a message
 // is theirs, and when the plan changes under a live session.
 
-// install puts to work the stream rules that are for this session and are not
-// at work yet.
-func (e *Engine) install() {
+// install puts to work those of some stream rules that are for this session and are
+// not at work yet.
+func (e *Engine) install(rules [2][]*part) {
 	for d := range e.lanes {
 		l := &e.lanes[d]
-		for _, p := range e.o.Plan.stream[d] {
+		for _, p := range rules[d] {
 			if !e.allows(p) || l.has(p) {
 				continue
 			}
@@ -26,7 +26,7 @@ func (e *Engine) install() {
 			l.newSlot(p, false).open()
 		}
 	}
-	e.tellWithout()
+	e.tellWithout(rules)
 }
 
 // installed says that a kind for both directions is at work already.
@@ -72,29 +72,35 @@ func (e *Engine) bondOf(st *state) *bond {
 // stages; those that are gone let go what they held, in order and at once; new
 // stream rules act at once, new message rules from the next message on.
 func (e *Engine) swap(p *Plan) {
+	c := p.of(e.o.Plan)
 	e.o.Plan = p
-	for d := range e.lanes {
-		e.lanes[d].rehouse(p)
-	}
-	e.bonds = slices.DeleteFunc(e.bonds, func(b *bond) bool {
-		if p.armed[b.state] != nil {
-			return false
-		}
-		e.ungag(b)
+	if c.moved {
 		for d := range e.lanes {
-			e.lanes[d].free(b)
+			e.lanes[d].rehouse(p)
 		}
-		return true
-	})
+		e.bonds = slices.DeleteFunc(e.bonds, e.leaves)
+	}
 	if e.waitsAtDoor() {
 		e.knock()
 	}
 	if !e.refused() {
-		e.install()
+		e.install(c.fresh)
 	}
 	for d := range e.lanes {
 		e.lanes[d].afresh()
 	}
+}
+
+// leaves lets go what a rule held back that is gone.
+func (e *Engine) leaves(b *bond) bool {
+	if e.o.Plan.armed[b.state] != nil {
+		return false
+	}
+	e.ungag(b)
+	for d := range e.lanes {
+		e.lanes[d].free(b)
+	}
+	return true
 }
 
 // rehouse moves the slots of a lane to their places in a new plan, and closes
@@ -122,5 +128,5 @@ func (l *lane) rehouse(p *Plan) {
 		i--
 	}
 	slices.SortStableFunc(l.chain, func(a, b *slot) int { return a.part.n - b.part.n })
-	l.number()
+	l.number(0)
 }

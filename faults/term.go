@@ -45,7 +45,7 @@ func (l *lane) finish(t term, at time.Time, by *late) {
 // says. Both start at the same instant, each behind what was said to its leg.
 func (l *lane) end(w *Writer, how Ending, op Op, other Other, note *Note) {
 	opp := l.opposite()
-	l.ending = true
+	l.ending, l.ender, opp.ender = true, w.slot.part.rule, w.slot.part.rule
 	opp.release(true)
 	l.mute, opp.mute, l.ending = true, true, false
 	at, by := w.when(), w.binding()
@@ -77,6 +77,8 @@ func (l *lane) end(w *Writer, how Ending, op Op, other Other, note *Note) {
 	default:
 		opp.finish(term{op: other.op()}, at, by)
 	}
+	l.missed()
+	opp.missed()
 }
 
 // op is how an ending is carried out on the receiver's leg.

@@ -149,7 +149,7 @@ func (u *unreadStage) answer(s wire.Segment, w *Writer) {
 	if !reached {
 		u.keep(s, w)
 		if s.End {
-			u.missed(w, noPlace())
+			u.missed(w, w.slot.lane.noPlace())
 		}
 		return
 	}

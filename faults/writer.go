@@ -45,6 +45,7 @@ func (w *Writer) Insert(b []byte) {
 	if w.ended || len(b) == 0 {
 		return
 	}
+	w.slot.lane.e.made += len(b)
 	w.slot.lane.deliver(w.slot, &wire.Segment{Dir: w.Dir(), Part: wire.Opaque, Data: b, Off: inserted, Pos: inserted}, w.when(), w.binding())
 }
 
@@ -273,12 +274,12 @@ func (w *Writer) HalfClose(side Side) {
 	}
 	at, by := w.when(), w.binding()
 	if l == w.slot.lane {
-		l.mute, l.shut, w.ended = true, true, true
+		l.mute, l.shut, l.ender, w.ended = true, true, w.slot.part.rule, true
 		l.terminate(w.slot, t, at, by)
 		return
 	}
 	l.release(true)
-	l.mute, l.shut = true, true
+	l.mute, l.shut, l.ender = true, true, w.slot.part.rule
 	l.finish(t, at, by)
 }
 

@@ -17,7 +17,7 @@ type Route struct {
 	Upstream    string        `json:"upstream,omitempty"`      // HOST:PORT; mode proxy: the next proxy, or empty
 	Protocol    string        `json:"protocol,omitempty"`      // auto (default), http, tcp
 	Mode        string        `json:"mode,omitempty"`          // forward (default), proxy
-	OnDialError string        `json:"on_dial_error,omitempty"` // rst (default), fin, 502 (default of mode proxy)
+	OnDialError string        `json:"on_dial_error,omitempty"` // rst (default), fin, 502 (default of mode proxy; on an auto route rst where no HTTP is spoken)
 	Rules       []faults.Rule `json:"rules,omitempty"`         // in the order in which they act
 }
 

@@ -64,23 +64,23 @@ func (b *Box) draft(r *route, conf *settings, rules []wanted, c Change) (*draft,
 		return nil, err
 	}
 	d := &draft{r: r, conf: conf, next: &inForce{plan: plan}, sender: c}
+	d.next.rules, d.marks = make([]ruleEntry, len(rules)), make([]string, len(rules))
 	for i, compiled := range plan.Rules() {
-		e := rules[i].entry
-		if e.c == nil || !sameRule(e.c.Rule, compiled.Rule) {
+		e := &d.next.rules[i]
+		*e = rules[i].entry
+		if e.c == nil || !sameRule(e.c, compiled) {
 			e.summary, e.without = b.describe(compiled.Rule)
 		}
 		e.c = compiled
-		m := markOf(old.find(compiled.Rule.Name), &e)
-		if rules[i].anew {
-			m = "rule.armed"
+		if d.marks[i] = markOf(old.findNear(compiled.Rule.Name, i), e); rules[i].anew {
+			d.marks[i] = "rule.armed"
 		}
-		if m != "" {
+		if d.marks[i] != "" {
 			e.rev = b.nextRev()
 		}
-		d.next.rules, d.marks = append(d.next.rules, e), append(d.marks, m)
 	}
 	for i := range old.rules {
-		if d.next.find(old.rules[i].c.Rule.Name) == nil {
+		if d.next.findNear(old.rules[i].c.Rule.Name, i) == nil {
 			d.gone = append(d.gone, old.rules[i])
 		}
 	}
@@ -89,8 +89,11 @@ func (b *Box) draft(r *route, conf *settings, rules []wanted, c Change) (*draft,
 
 // mayFilter refuses to arm what needs a right that this process has not.
 func (b *Box) mayFilter(p *faults.Plan) error {
+	if b.packets == nil {
+		return nil
+	}
 	for i, c := range p.Rules() {
-		if nearest, yes := c.NeedsPackets(); yes && c.Rule.Armed && b.packets != nil {
+		if nearest, yes := c.NeedsPackets(); yes && c.Rule.Armed {
 			return faults.Errorf(faults.Unsupported, "rules["+strconv.Itoa(i)+"].fault", "%s %v; without it the nearest is %s", c.Rule.Fault, b.packets, nearest)
 		}
 	}
@@ -112,7 +115,7 @@ func (b *Box) describe(r faults.Rule) (does, without string) {
 
 // markOf says what became of a rule.
 func markOf(old, e *ruleEntry) string {
-	same := old != nil && sameRule(old.c.Rule, e.c.Rule)
+	same := old != nil && sameRule(old.c, e.c)
 	switch {
 	case same && old.lease == e.lease && sameTime(old.expires, e.expires):
 		return ""
@@ -127,7 +130,9 @@ func markOf(old, e *ruleEntry) string {
 }
 
 // sameRule compares what two rules say.
-func sameRule(a, b faults.Rule) bool {
+func sameRule(a, b *faults.Compiled) bool { return a == b || sameWords(a.Rule, b.Rule) }
+
+func sameWords(a, b faults.Rule) bool {
 	x, err1 := json.Marshal(a)
 	y, err2 := json.Marshal(b)
 	return err1 == nil && err2 == nil && string(x) == string(y)

@@ -170,7 +170,7 @@ func (p *plan) add(given Route, field string) error {
 	rules := make([]wanted, len(given.Rules))
 	for i, rule := range given.Rules {
 		rules[i] = wanted{rule: rule}
-		if e := r.force.Load().find(rule.Name); e != nil && sameRule(e.c.Rule, rule) {
+		if e := r.force.Load().find(rule.Name); e != nil && sameWords(e.c.Rule, rule) {
 			rules[i].entry = *e
 		}
 	}

@@ -35,10 +35,6 @@ func (d *dialing) alarm() time.Time {
 	return d.until
 }
 
-// fullPatience is for how long a dial waits for a descriptor. Longer would do
-// harm: sessions that wait each have one, which others wait for.
-const fullPatience = 100 * time.Millisecond
-
 // lookupTimeout bounds the resolution of a name.
 const lookupTimeout = 10 * time.Second
 
@@ -146,7 +142,10 @@ func (s *session) attempt(g *leg, d *dialing) {
 	case out != sys.Full:
 		d.until = s.l.now.Add(s.l.box.dialTimeout)
 	case d.until.IsZero():
-		d.until = s.l.now.Add(min(s.l.box.dialTimeout, fullPatience))
+		// As accepting backs off, so does this: the client waits meanwhile, as one that is
+		// not accepted would, and no longer. Sessions that wait each have a descriptor,
+		// which others wait for.
+		d.until = s.l.now.Add(min(s.l.box.dialTimeout, acceptRetry))
 	}
 	switch {
 	case out == sys.OK || out == sys.Again:
@@ -156,7 +155,6 @@ func (s *session) attempt(g *leg, d *dialing) {
 		}
 		s.l.own(sock, g)
 	case out == sys.Full && s.l.now.Before(d.until):
-		// As accepting backs off, so does this: the client waits meanwhile.
 		d.addrs = append([]netip.AddrPort{to}, d.addrs...)
 		d.rest = s.l.now.Add(acceptRetry)
 	case out == sys.Full:

@@ -33,7 +33,9 @@ func TestNames(t *testing.T) {
 		b := start(t, Config{Lookup: func(context.Context, string) ([]netip.Addr, error) {
 			return nil, errors.New("no such host")
 		}}, Route{Protocol: "http", OnDialError: "502", Upstream: "nowhere.example:80"})
-		said, _ := rest(t, dial(t, b, "web"))
+		c := dial(t, b, "web")
+		say(t, c, request)
+		said, _ := rest(t, c)
 		if !strings.HasPrefix(said, "HTTP/1.1 502 ") {
 			t.Errorf("got %q", said)
 		}

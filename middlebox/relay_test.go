@@ -196,25 +196,34 @@ func TestDialErrors(t *testing.T) {
 	}
 	dead := l.Addr().String()
 	l.Close()
-	for _, test := range []struct{ how, protocol, said, end string }{
-		{"", "tcp", "", "rst"},
-		{"rst", "tcp", "", "rst"},
-		{"fin", "tcp", "", "fin"},
-		{"502", "http", "HTTP/1.1 502 Bad Gateway", "fin"},
+	const bad, body = "HTTP/1.1 502 Bad Gateway", "cannot be connected.\n"
+	for _, test := range []struct{ how, protocol, asks, said, ends, end string }{
+		{"", "tcp", "", "", "", "rst"},
+		{"rst", "tcp", "", "", "", "rst"},
+		{"fin", "tcp", "", "", "", "fin"},
+		{"502", "http", request, bad, body, "fin"},
+		{"502", "http", "HEAD / HTTP/1.1\r\n\r\n", bad, "Connection: close\r\n\r\n", "fin"},
+		{"502", "http", "\x00", bad, body, "fin"},
+		{"502", "http", "", bad, body, "fin"},
+		{"502", "auto", request, bad, body, "fin"},
+		{"502", "auto", "HEAD / HTTP/1.1\r\n", bad, "Connection: close\r\n\r\n", "fin"},
+		{"502", "auto", "\x16\x03\x01\x02\x00\x01", "", "", "rst"},
+		{"502", "auto", "", "", "", "rst"},
 	} {
-		t.Run(test.how, func(t *testing.T) {
+		t.Run(test.how+" "+test.protocol, func(t *testing.T) {
 			b := start(t, Config{}, Route{Protocol: test.protocol, Upstream: dead, OnDialError: test.how})
 			// The client's connect succeeds whatever comes, but Go's Dial looks at
 			// the socket once more and may find the reset there.
 			said, end := "", "rst"
 			if c, err := net.Dial("tcp", listenOf(t, b, "web")); err == nil {
+				io.WriteString(c, test.asks)
 				said, end = rest(t, c)
 				c.Close()
 			} else if !errors.Is(err, syscall.ECONNRESET) {
 				t.Fatal(err)
 			}
-			if first, _, _ := strings.Cut(said, "\r\n"); first != test.said || end != test.end {
-				t.Errorf("got %q and %s, want %q and %s", first, end, test.said, test.end)
+			if first, _, _ := strings.Cut(said, "\r\n"); first != test.said || end != test.end || !strings.HasSuffix(said, test.ends) {
+				t.Errorf("got %q and %s, want %q, %q and %s", said, end, test.said, test.ends, test.end)
 			}
 			if it := closedSession(t, b, "web/1"); it.Cause != "dial" || it.Ended.Server != "refused" {
 				t.Errorf("told as %+v, ended %+v", it, *it.Ended)

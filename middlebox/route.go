@@ -66,11 +66,12 @@ type ruleEntry struct {
 	why     string
 }
 
-func (f *inForce) find(name string) *ruleEntry {
-	for i := range f.rules {
-		if f.rules[i].c.Rule.Name == name {
-			return &f.rules[i]
-		}
+func (f *inForce) find(name string) *ruleEntry { return f.findNear(name, 0) }
+
+// findNear is find, with a guess at the rule's place.
+func (f *inForce) findNear(name string, likely int) *ruleEntry {
+	if i := f.plan.Index(name, likely); i >= 0 {
+		return &f.rules[i]
 	}
 	return nil
 }

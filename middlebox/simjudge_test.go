@@ -145,7 +145,10 @@ func (w *world) judgeFailed(s *simSession) {
 		return
 	}
 	want := simnet.FIN
-	if s.route.OnDialError == "rst" {
+	switch {
+	case s.route.OnDialError == "rst":
+		want = simnet.RST
+	case s.route.OnDialError == "502" && s.route.Protocol == "auto" && len(unmarked(s.client.p.Got())) == 0: // its client spoke no HTTP
 		want = simnet.RST
 	}
 	ending, _ := w.ending(s)
