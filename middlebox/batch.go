@@ -28,7 +28,7 @@ type batch struct {
 }
 
 func newBatch(room int) batch {
-	return batch{make([]*leg, 0, batchMost), make([]sys.Writing, 0, batchMost), make([]byte, 0, min(room, math.MaxUint16))} // what a leg can count
+	return batch{make([]*leg, 0, batchMost), make([]sys.Writing, 0, batchMost), make([]byte, 0, room)}
 }
 
 // fits says whether n more bytes of g can join.
@@ -36,8 +36,8 @@ func (p *batch) fits(g *leg, n int) bool {
 	if len(p.room)+n > cap(p.room) {
 		return false
 	}
-	if g.posted > 0 { // only behind its own
-		return p.legs[len(p.legs)-1] == g
+	if g.posted > 0 { // only behind its own, and as far as a leg can count
+		return p.legs[len(p.legs)-1] == g && int(g.posted)+n <= math.MaxUint16
 	}
 	return len(p.legs) < batchMost
 }

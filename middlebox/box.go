@@ -75,7 +75,7 @@ type Tuning struct {
 	Buffer    int  // bytes read at once: 32 KiB
 	TurnBytes int  // bytes moved in a turn before the rest waits for the next: 1 MiB
 	Rounds    int  // buffers each way a session relays before others come: 8
-	Batch     int  // bytes of small writes that leave together, less than 64 KiB: 32 KiB
+	Batch     int  // bytes of small writes that leave together: 128 KiB
 	Alone     bool // a turn's only write, too, leaves by way of the batch
 }
 
@@ -182,7 +182,7 @@ func (b *Box) defaults() {
 	or(&b.tune.Buffer, 32<<10)
 	or(&b.tune.TurnBytes, 1<<20)
 	or(&b.tune.Rounds, 8)
-	or(&b.tune.Batch, 32<<10)
+	or(&b.tune.Batch, 128<<10)
 	b.linger = time.Duration(b.limits.Linger)
 	if b.now == nil {
 		b.now = time.Now
