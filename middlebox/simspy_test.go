@@ -2,6 +2,7 @@ package middlebox
 
 import (
 	"net/netip"
+	"slices"
 	"sort"
 	"time"
 
@@ -181,7 +182,8 @@ func (k *spy) Drain(p sys.Pipe, to sys.Socket, n int) (int, sys.Outcome) {
 
 func (k *spy) Recall(p sys.Pipe, b []byte) int {
 	n := k.Kernel.Recall(p, b)
-	if n > 0 {
+	read := slices.ContainsFunc(k.w.box.loops, func(l *loop) bool { return &l.buf[0] == &b[0] })
+	if n > 0 && read { // else the session ends, and it is dropped
 		k.w.seen("recalled")
 		from := k.pipes[p]
 		from.in = append(from.in, k.now(total(from.in)+n))
