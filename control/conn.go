@@ -93,23 +93,23 @@ func (c *conn) handle(raw []byte) {
 		c.stream.answer(encodeReply(q.id, nil, failed))
 		return
 	}
-	todo := &call{ctx: c.ctx, srv: c.srv, conn: c, who: c.who()}
+	asked := &call{ctx: c.ctx, srv: c.srv, conn: c, who: c.who()}
 	if q.method == waits {
-		c.wait(todo, q)
+		c.wait(asked, q)
 		return
 	}
-	answer := c.srv.dispatch(todo, q)
+	answer := c.srv.dispatch(asked, q)
 	c.join()
 	if q.id != nil {
 		c.stream.answer(answer)
 	}
-	if todo.then != nil {
-		todo.then()
+	if asked.then != nil {
+		asked.then()
 	}
 }
 
 // wait carries out a wait beside the read loop.
-func (c *conn) wait(todo *call, q request) {
+func (c *conn) wait(asked *call, q request) {
 	c.join()
 	if c.waits.Add(1) > maxWaits {
 		c.waits.Add(-1)
@@ -118,7 +118,7 @@ func (c *conn) wait(todo *call, q request) {
 	}
 	c.work.Go(func() {
 		defer c.waits.Add(-1)
-		answer := c.srv.dispatch(todo, q)
+		answer := c.srv.dispatch(asked, q)
 		if q.id != nil {
 			c.stream.answer(answer)
 		}

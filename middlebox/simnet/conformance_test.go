@@ -287,9 +287,12 @@ var behaviours = []behaviour{
 	}},
 
 	{"bytes go through a pipe, or back out of it", func(w *world) {
+		p, ok := w.pipe()
+		if !ok {
+			return
+		}
 		from, source := w.accepted()
 		to, sink := w.accepted()
-		p := w.pipe()
 		source.send([]byte("seen by nobody, then recalled"))
 		w.await(from, sys.In)
 		w.fill(p, from, 29)
@@ -312,7 +315,10 @@ var behaviours = []behaviour{
 	}},
 
 	{"Fill says how the input ended", func(w *world) {
-		p := w.pipe()
+		p, ok := w.pipe()
+		if !ok {
+			return
+		}
 		var b [100]byte
 		for _, end := range []struct {
 			how  func(peer)
@@ -337,9 +343,12 @@ var behaviours = []behaviour{
 	}},
 
 	{"Drain to a reset socket leaves the bytes in the pipe", func(w *world) {
+		p, ok := w.pipe()
+		if !ok {
+			return
+		}
 		from, source := w.accepted()
 		to, sink := w.accepted()
-		p := w.pipe()
 		source.send(words)
 		w.await(from, sys.In)
 		w.fill(p, from, len(words))

@@ -222,15 +222,13 @@ func (w *world) connects(s sys.Socket, want sys.Outcome) sys.Outcome {
 	return o
 }
 
-func (w *world) pipe() sys.Pipe {
-	p, ok := w.k.Pipe()
-	if !ok && runtime.GOOS == "darwin" {
-		w.t.Skip("there are no pipes on macOS")
-	}
-	if !ok {
+// pipe is lent one; there are none on macOS, and nowhere else it may be denied.
+func (w *world) pipe() (p sys.Pipe, ok bool) {
+	p, ok = w.k.Pipe()
+	if !ok && runtime.GOOS != "darwin" {
 		w.t.Fatal("no pipe was lent")
 	}
-	return p
+	return p, ok
 }
 
 func (w *world) fill(p sys.Pipe, from sys.Socket, n int) {

@@ -84,7 +84,7 @@ func pageOrigin(t *testing.T) *origin {
 }
 
 func chromiumClient(t *testing.T, a errand) string {
-	todo, err := json.Marshal(a)
+	words, err := json.Marshal(a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func chromiumClient(t *testing.T, a errand) string {
 	defer cancel()
 	var last said
 	wait := func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
-	if err := chromedp.Run(ctx, chromedp.Evaluate("("+fetchErrand+")("+string(todo)+")", &last, wait)); err != nil {
+	if err := chromedp.Run(ctx, chromedp.Evaluate("("+fetchErrand+")("+string(words)+")", &last, wait)); err != nil {
 		t.Fatal(err)
 	}
 	return a.verdict(last.Status, last.Body, last.Waited, last.Failed)

@@ -181,13 +181,13 @@ func (s *companion) send(t *testing.T, a errand) chan said {
 	defer s.mu.Unlock()
 	s.next++
 	a.ID = s.next
-	todo, err := json.Marshal(a)
+	words, err := json.Marshal(a)
 	if err != nil {
 		t.Fatal(err)
 	}
 	answer := make(chan said, 1)
 	s.waiting[a.ID] = answer
-	_, _ = s.in.Write(append(todo, '\n'))
+	_, _ = s.in.Write(append(words, '\n'))
 	return answer
 }
 
