@@ -99,10 +99,15 @@ func (b *peer) change(f func()) {
 	f()
 }
 
-// refuse makes the next call of a method fail.
-func (b *peer) refuse(method, code, field, message string) {
+// refuse makes the next call of a method fail; more are further mistakes, as field and message.
+func (b *peer) refuse(method, code, field, message string, more ...[2]string) {
 	b.change(func() {
-		b.refused[method] = object{"code": -32602, "message": message, "data": object{"code": code, "field": field, "message": message}}
+		data := object{"code": code, "field": field, "message": message}
+		for _, m := range more {
+			list, _ := data["more"].([]object)
+			data["more"] = append(list, object{"code": code, "field": m[0], "message": m[1]})
+		}
+		b.refused[method] = object{"code": -32602, "message": message, "data": data}
 	})
 }
 

@@ -144,19 +144,29 @@ func TestRealBoxFromThePage(t *testing.T) {
 	p.until("the page is live", `text('.connection') === 'live' && toggle('web truncate') !== null`)
 	p.until("the five are there", `all('[role=switch]').length === 5`)
 
-	// Errors of the box land at their fields.
+	// All that is wrong is told in one go, and lands at its fields.
 	p.click(".add")
 	p.choose(".rule-form select", "cut")
 	p.click("details:nth-of-type(1) summary")
 	p.click("details:nth-of-type(2) summary")
-	for field, wrong := range map[string]string{"params.at": "nowhere", "match.session": "x-y", "gate.times": "few", "ttl": "30"} {
+	wrong := map[string]string{"params.at": "nowhere", "match.session": "x-y", "match.header": "Ho st: a; Ba d: b", "gate.times": "few", "ttl": "30"}
+	for field, value := range wrong {
+		p.write("[id='web-form-"+field+"']", value)
+	}
+	p.click(".rule-form .primary")
+	p.until("every mistake is told", `text('.rule-form [role=alert]') === '6 mistakes, marked at at, header, session, times, ttl'`)
+	for field, value := range wrong {
 		id := "web-form-" + field
-		was := eval[string](p, `document.getElementById('`+id+`').value`)
-		p.write("[id='"+id+"']", wrong)
-		p.click(".rule-form .primary")
-		p.until("the error stands at "+field, `document.getElementById('`+id+`').getAttribute('aria-invalid') === 'true' && text('[id="`+id+`-help"]') !== ''`)
-		t.Logf("%s: %s", field, eval[string](p, `text('[id="`+id+`-help"]')`))
-		p.write("[id='"+id+"']", was+" \b")
+		if said := eval[string](p, `document.getElementById('`+id+`').getAttribute('aria-invalid') + text('[id="`+id+`-help"]')`); !strings.HasPrefix(said, "trueexpected") && !strings.HasPrefix(said, "trueunknown") {
+			t.Errorf("at %s, which is %s, stands %q", field, value, said)
+		}
+	}
+	if both := eval[float64](p, `all('[id="web-form-match.header-help"] p').length`); both != 2 {
+		t.Errorf("%v mistakes stand at the header, want 2", both)
+	}
+	p.shoot("mistakes")
+	for field := range wrong {
+		p.write("[id='web-form-"+field+"']", " \b")
 	}
 	if n := len(b.box.State().Routes[0].Rules); n != 0 {
 		t.Errorf("%d rules were made by refused calls", n)

@@ -216,6 +216,7 @@ func TestFormMakesARule(t *testing.T) {
 	b.refuse("rule.set", "invalid", "rule.params.delay", "is required: a duration such as 250ms")
 	p.click(".rule-form .primary")
 	p.until("the box's error stands at its field", `text('[id="web-form-params.delay-help"]').startsWith('is required') && document.getElementById('web-form-params.delay').getAttribute('aria-invalid') === 'true'`)
+	p.until("and is where one goes on", `document.activeElement.id === 'web-form-params.delay'`)
 	p.shoot("form")
 	p.write("[id='web-form-params.delay']", "250ms")
 	p.click("details:nth-of-type(1) summary")
@@ -245,6 +246,44 @@ func TestFormMakesARule(t *testing.T) {
 	p.until("the form has the focus", `document.activeElement.closest('.rule-form')`)
 	p.press(kb.Escape)
 	p.until("Escape closes the form and goes back to where one was", `document.querySelector('.rule-form') === null && document.activeElement.className === 'add'`)
+	p.clean()
+}
+
+// A call with several mistakes is told all of them: at the fields they name, in the
+// folded parts too, and the rest in one list.
+func TestFormTellsAllMistakes(t *testing.T) {
+	b := newPeer(t)
+	p := open(t, b)
+	p.click(".add")
+	p.choose(".rule-form select", "latency")
+	b.refuse("rule.set", "invalid", "ttl", "expected a duration", [2]string{"rule.params.delay", "is required"}, [2]string{"rule.params.foo", "latency has no parameter foo"},
+		[2]string{"rule.match.header.A b", "A b is no name"}, [2]string{"rule.match.header.C d", "C d is no name"}, [2]string{"if_rev", "it was changed meanwhile"}, [2]string{"rule.fault", "not on this route"})
+	p.do(chromedp.Focus("[id='web-form-name']", chromedp.ByQuery))
+	p.press(kb.Enter)
+	p.until("those of no field stand in one list", `text('.rule-form [role=alert]') === '7 mistakes, marked at fault, delay, header, ttl rule.params.foo: latency has no parameter foo if_rev: it was changed meanwhile'`)
+	for field, want := range map[string]string{"fault": "not on this route", "params.delay": "is required", "match.header": "A b is no name | C d is no name", "ttl": "expected a duration"} {
+		id := "web-form-" + field
+		p.until("it stands at "+field, `(() => { const e = document.getElementById('`+id+`'); return e.checkVisibility() && e.getAttribute('aria-invalid') === 'true' && e.getAttribute('aria-describedby').endsWith('`+id+`-help') })() && text('[id="`+id+`-help"] p') === '`+want+`'`)
+	}
+	if n := eval[float64](p, `all('[aria-invalid=true]').length`); n != 4 {
+		t.Errorf("%v fields are marked, want 4", n)
+	}
+	p.until("the first of them has the focus", `document.activeElement.id === 'web-form-fault'`)
+	p.until("it is told to who cannot see it", `document.querySelector('p.hidden[role=status]').textContent === 'Failed: 7 mistakes, the first: expected a duration'`)
+	p.shoot("mistakes-all")
+
+	b.refuse("rule.set", "invalid", "rule.match.path", "no such pattern", [2]string{"ttl", "expected a duration"})
+	release := b.hold("rule.set")
+	p.click(".rule-form .primary")
+	p.write("[id='web-form-params.delay']", "1s")
+	release()
+	p.until("the next answer takes their place", `all('[aria-invalid=true]').map((e) => e.id).join() === 'web-form-match.path,web-form-ttl'`)
+	p.until("who went on meanwhile is left alone", `document.activeElement.id === 'web-form-params.delay'`)
+
+	// A switch has no fields: its rule tells them all.
+	b.refuse("rule.set", "invalid", "rule.match.path", "no such pattern", [2]string{"rule.gate.times", "expected a number"})
+	p.flip("web reset")
+	p.until("all stand at the switch", `text('[role=alert] li', rule('web reset')) === 'rule.match.path: no such pattern | rule.gate.times: expected a number'`)
 	p.clean()
 }
 

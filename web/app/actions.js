@@ -26,9 +26,9 @@ export function newActions(client, store, say) {
       store.dispatch({ type: 'done', key });
       return result ?? {};
     } catch (e) {
-      const { code, field, message } = /** @type {import('./client.js').CallError} */ (e);
-      store.dispatch({ type: 'failed', key, failure: { code: code ?? 'internal', field: field ?? '', message } });
-      say(`Failed: ${message}`);
+      const { code, field, message, more } = /** @type {import('./client.js').CallError} */ (e);
+      store.dispatch({ type: 'failed', key, failure: { code: code ?? 'internal', field: field ?? '', message, more: more ?? [] } });
+      say(`Failed: ${more?.length ? `${plural(more.length + 1, 'mistake')}, the first: ` : ''}${message}`);
       return undefined;
     }
   }

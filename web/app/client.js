@@ -2,13 +2,14 @@
 // JSON-RPC over one WebSocket that is always either up or being brought up again.
 // Nothing is sent twice: a call whose connection goes down fails, and says so.
 
-/** How the box refused: code and field as in its protocol, and a sentence. */
+/** How the box refused: code and field as in its protocol, and a sentence; and what else was wrong. */
 export class CallError extends Error {
-  /** @param {string} code @param {string} message @param {string} [field] */
-  constructor(code, message, field = '') {
+  /** @param {string} code @param {string} message @param {string} [field] @param {import('./store.js').Mistake[]} [more] */
+  constructor(code, message, field = '', more = []) {
     super(message);
     this.code = code;
     this.field = field;
+    this.more = more;
   }
 }
 
@@ -207,9 +208,10 @@ function keepSeed(text) {
   return text.replace(/"seed":(\d{16,})/g, '"seed":"$1"');
 }
 
-/** @param {{code: number, message: string, data?: {code?: string, field?: string, message?: string}}} e */
+/** @param {{code: number, message: string, data?: {code?: string, field?: string, message?: string, more?: any[]}}} e */
 function fromError(e) {
-  return new CallError(e.data?.code ?? String(e.code), e.data?.message ?? e.message, e.data?.field ?? '');
+  const more = (e.data?.more ?? []).map((m) => ({ code: m.code, field: m.field ?? '', message: m.message }));
+  return new CallError(e.data?.code ?? String(e.code), e.data?.message ?? e.message, e.data?.field ?? '', more);
 }
 
 /** The sentence of a refusal, whether it came as text or as an error object. @param {string} body */

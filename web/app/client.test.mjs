@@ -52,11 +52,11 @@ test('calls and answers meet by id, errors keep code and field', async () => {
   const a = client.call('ping');
   const b = client.call('rule.arm', { route: 'web', name: 'x' });
   assert.deepEqual(sockets[0].sent[1], { jsonrpc: '2.0', id: 2, method: 'rule.arm', params: { route: 'web', name: 'x' } });
-  sockets[0].say({ jsonrpc: '2.0', id: 2, error: { code: -32001, message: 'name: no rule', data: { code: 'not_found', field: 'name', message: 'no rule' } } });
+  sockets[0].say({ jsonrpc: '2.0', id: 2, error: { code: -32001, message: 'name: no rule', data: { code: 'not_found', field: 'name', message: 'no rule', more: [{ code: 'invalid', message: 'as a whole' }] } } });
   sockets[0].say({ jsonrpc: '2.0', id: 1, result: { ok: 1 } });
   sockets[0].say({ jsonrpc: '2.0', id: 77, result: {} });
   assert.deepEqual(await a, { ok: 1 });
-  await assert.rejects(b, { code: 'not_found', field: 'name', message: 'no rule' });
+  await assert.rejects(b, { code: 'not_found', field: 'name', message: 'no rule', more: [{ code: 'invalid', field: '', message: 'as a whole' }] });
   client.stop();
 });
 

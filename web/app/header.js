@@ -2,6 +2,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { clock, duration, plural } from './format.js';
 import { cls, html } from './html.js';
+import { Mistakes } from './mistakes.js';
 
 const words = {
   connecting: 'connecting',
@@ -41,8 +42,8 @@ export function Header({ connection, box, panic, armed, busy, failure, actions }
     </div>
     ${box !== null && !live && html`<${StaleBanner} connection=${connection} />`}
     ${panic && html`<${PanicBanner} panic=${panic} busy=${busy} live=${live} actions=${actions} />`}
-    ${failure && html`<p class="banner fail" role="alert"><span><b>Failed:</b> ${failure.message}</span>
-      <button class="quiet" onClick=${() => actions.forgive('panic')}>Dismiss</button></p>`}
+    ${failure && html`<div class="banner fail" role="alert"><div><b>Failed:</b> <${Mistakes} of=${failure} /></div>
+      <button class="quiet" onClick=${() => actions.forgive('panic')}>Dismiss</button></div>`}
   </header>`;
 }
 

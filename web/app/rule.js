@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { CopyButton } from './copy.js';
 import { command, duration, gateText, matchText, plural } from './format.js';
 import { cls, html, prose } from './html.js';
+import { Mistakes } from './mistakes.js';
 import { Switch } from './switch.js';
 
 /** @typedef {import('./store.js').Rule} Rule */
@@ -29,8 +30,8 @@ export function RuleRow({ route, name, rule, fault, inForce, busy, failure, bloc
       ${scope && html`<p class="scope">${scope}</p>`}
       ${rule?.without && html`<p class="note">Without ${rule.without}</p>`}
       ${rule?.near_miss && html`<p class="note">Nearly matched: ${rule.near_miss}</p>`}
-      ${failure && html`<p class="error" role="alert">${failure.message}
-        <button type="button" class="quiet" aria-label="Dismiss the error of ${name}" onClick=${() => actions.forgive(`${route}/${name}`)}>Dismiss</button></p>`}
+      ${failure && html`<div class="error" role="alert"><${Mistakes} of=${failure} />
+        <button type="button" class="quiet" aria-label="Dismiss the error of ${name}" onClick=${() => actions.forgive(`${route}/${name}`)}>Dismiss</button></div>`}
     </div>
     <p class="rule-status" id=${status}><${Standing} rule=${rule} inForce=${inForce} /></p>
     <div class="tools">

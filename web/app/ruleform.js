@@ -1,7 +1,9 @@
 // @ts-check
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { plural } from './format.js';
 import { cls, html, prose } from './html.js';
-import { fieldOf, findFault, freeName, gateFields, matchFields, paramFields, ruleFrom, valuesOf } from './rulevalues.js';
+import { MistakeList } from './mistakes.js';
+import { findFault, freeName, gateFields, matchFields, paramFields, ruleFrom, sortMistakes, valuesOf } from './rulevalues.js';
 
 /** @typedef {import('./store.js').Fault} Fault */
 /** @typedef {import('./rulevalues.js').Field} Field */
@@ -19,11 +21,18 @@ export function RuleForm({ route, faults, rule, fault: first, busy, failure, blo
   const [values, setValues] = useState(() => valuesOf(rule, fault));
   const [named, setNamed] = useState(Boolean(rule));
   const form = useRef(/** @type {any} */ (null));
+  const sentFrom = useRef(/** @type {Element|null} */ (null));
   useEffect(() => form.current?.querySelector(rule ? '.field input, .field select' : 'select')?.focus(), []);
 
   const params = paramFields(fault);
-  const ids = ['name', 'fault', ...params.map((f) => f.id), ...matchFields.map((f) => f.id), ...gateFields.map((f) => f.id)];
-  const wrong = failure ? fieldOf(failure.field, ids) : '';
+  const ids = ['fault', ...params.map((f) => f.id), 'name', ...matchFields.map((f) => f.id), ...gateFields.map((f) => f.id)];
+  const mistakes = sortMistakes(failure, ids);
+  // Where one still is where one sent it from, the first mistake is where to go on.
+  useLayoutEffect(() => {
+    const wrong = [...form.current.querySelectorAll('[aria-invalid="true"]')];
+    for (const e of wrong) e.closest('details')?.setAttribute('open', '');
+    if ([sentFrom.current, document.body].includes(document.activeElement)) wrong[0]?.focus();
+  }, [failure]);
   const replaces = values.name !== rule?.name && (route.rules ?? []).some((r) => r.name === values.name);
   const prefix = `${route.name}-form-`;
 
@@ -40,13 +49,14 @@ export function RuleForm({ route, faults, rule, fault: first, busy, failure, blo
   const submit = async (/** @type {Event} */ e) => {
     e.preventDefault();
     if (!fault) return;
+    sentFrom.current = document.activeElement;
     const armed = /** @type {any} */ (e).submitter?.value !== 'disarmed';
     const more = { key: formKey, ...(values.ttl && armed ? { ttl: values.ttl } : {}), ...(rule ? { if_rev: rule.rev } : {}) };
     if (await actions.set(route.name, ruleFrom(values, fault, armed), more)) onClose();
   };
   const field = (/** @type {Field} */ f) => html`<${FieldInput} key=${f.id} field=${f} id=${prefix + f.id} value=${values[f.id] ?? ''}
-    error=${wrong === f.id ? failure?.message : ''} onInput=${set(f.id)} />`;
-  const filled = (/** @type {Field[]} */ fs) => fs.find((f) => wrong === f.id)?.id ?? String(fs.some((f) => values[f.id]));
+    errors=${mistakes.at[f.id]} onInput=${set(f.id)} />`;
+  const filled = (/** @type {Field[]} */ fs) => fs.some((f) => values[f.id]);
 
   return html`<form class="rule-form" ref=${form} noValidate onSubmit=${submit} aria-label=${rule ? `Adjust ${rule.name}` : `Arm a fault on ${route.name}`}
     onKeyDown=${(/** @type {KeyboardEvent} */ e) => e.key === 'Escape' && onClose()}>
@@ -57,12 +67,14 @@ export function RuleForm({ route, faults, rule, fault: first, busy, failure, blo
     <div class="fields">
       <div class="field wide">
         <label for="${prefix}fault">fault</label>
-        <select id="${prefix}fault" value=${fault?.name ?? ''} onChange=${choose} aria-describedby="${prefix}about">
+        <select id="${prefix}fault" value=${fault?.name ?? ''} onChange=${choose} class=${cls(mistakes.at.fault && 'wrong')}
+          aria-invalid=${Boolean(mistakes.at.fault)} aria-describedby="${prefix}about${mistakes.at.fault ? ` ${prefix}fault-help` : ''}">
           ${!fault && html`<option value="">choose…</option>`}
           ${groups(faults).map(([label, list]) => html`<optgroup key=${label} label=${label}>
             ${list.map((f) => html`<option key=${f.name} value=${f.name}>${f.name}</option>`)}</optgroup>`)}
         </select>
         <p class="about" id="${prefix}about">${fault && html`${fault.is && html`<code>${fault.is}</code><br />`}<b>On the wire:</b> ${prose(fault.summary)}${fault.client && html`<br /><b>The client:</b> ${prose(fault.client)}`}`}</p>
+        ${mistakes.at.fault && html`<${Help} id="${prefix}fault-help" errors=${mistakes.at.fault} />`}
       </div>
       ${fault && params.map(field)}
       ${fault && field({ id: 'name', name: 'name', type: 'text', help: replaces ? 'replaces the rule of that name' : 'of the rule on this route', initial: '' })}
@@ -70,7 +82,7 @@ export function RuleForm({ route, faults, rule, fault: first, busy, failure, blo
     ${fault && html`
       <${Fold} title="Which traffic" wanted=${filled(matchFields)}>${matchFields.map(field)}<//>
       <${Fold} title="How often, how long" wanted=${filled(gateFields)}>${gateFields.map(field)}<//>
-      ${failure && !wrong && html`<p class="error" role="alert">${failure.field && html`<code>${failure.field}</code>: `}${failure.message}</p>`}
+      <${Summary} mistakes=${mistakes} marked=${ids.filter((id) => mistakes.at[id])} />
       <div class="acts">
         <button class="primary" type="submit" value="armed" disabled=${Boolean(blocked) || Boolean(busy)}>${busy ? 'Sending…' : 'Arm it'}</button>
         <button type="submit" value="disarmed" disabled=${Boolean(blocked) || Boolean(busy)}>Save, not armed</button>
@@ -78,24 +90,35 @@ export function RuleForm({ route, faults, rule, fault: first, busy, failure, blo
   </form>`;
 }
 
+/** Where the mistakes are if there are several, and those that no field is for.
+ * @param {{mistakes: ReturnType<typeof sortMistakes>, marked: string[]}} props */
+function Summary({ mistakes: { count, rest }, marked }) {
+  if (count < 2 && !rest.length) return null;
+  const names = marked.map((id) => id.replace(/.*\./, '')).join(', ');
+  return html`<div class="error" role="alert">
+    ${count > 1 && html`<p>${plural(count, 'mistake')}${names && `, marked at ${names}`}</p>`}
+    ${rest.length > 0 && html`<${MistakeList} of=${rest} />`}
+  </div>`;
+}
+
 /**
- * Fields that most rules leave alone. It unfolds for what stands in it and for an
- * error, and never folds by itself: somebody may be typing there.
- * @param {{title: string, wanted: string, children: any}} props wanted is "false", or why it is to be open
+ * Fields that most rules leave alone. It unfolds for what stands in it and for a
+ * mistake, and never folds by itself: somebody may be typing there.
+ * @param {{title: string, wanted: boolean, children: any}} props
  */
 function Fold({ title, wanted, children }) {
-  const [open, setOpen] = useState(wanted !== 'false');
+  const [open, setOpen] = useState(wanted);
   useEffect(() => {
-    if (wanted !== 'false') setOpen(true);
+    if (wanted) setOpen(true);
   }, [wanted]);
   return html`<details open=${open} onToggle=${(/** @type {any} */ e) => setOpen(e.target.open)}>
     <summary>${title}</summary><div class="fields">${children}</div></details>`;
 }
 
-/** @param {{field: Field, id: string, value: string, error?: string, onInput: (e: any) => void}} props */
-function FieldInput({ field, id, value, error, onInput }) {
+/** @param {{field: Field, id: string, value: string, errors?: string[], onInput: (e: any) => void}} props */
+function FieldInput({ field, id, value, errors, onInput }) {
   const common = {
-    id, value, onInput, class: cls(error && 'wrong'), 'aria-invalid': Boolean(error), 'aria-describedby': `${id}-help`,
+    id, value, onInput, class: cls(errors && 'wrong'), 'aria-invalid': Boolean(errors), 'aria-describedby': `${id}-help`,
     'aria-required': field.required || undefined,
   };
   return html`<div class="field">
@@ -103,8 +126,13 @@ function FieldInput({ field, id, value, error, onInput }) {
     ${field.choices
       ? html`<select ...${common}>${choices(field, value).map((c) => html`<option key=${c} value=${c}>${c || 'any'}</option>`)}</select>`
       : html`<input ...${common} type="text" inputmode=${field.type === 'number' ? 'numeric' : undefined} autocomplete="off" autocapitalize="off" spellcheck="false" />`}
-    <p class=${error ? 'error' : 'help'} id="${id}-help" role=${error ? 'alert' : undefined}>${error || field.help}</p>
+    <${Help} id="${id}-help" errors=${errors}>${field.help}<//>
   </div>`;
+}
+
+/** What a field is for, or what is wrong with it. @param {{id: string, errors?: string[], children?: any}} props */
+function Help({ id, errors, children }) {
+  return html`<div class=${errors ? 'error' : 'help'} id=${id}>${errors ? errors.map((e) => html`<p>${e}</p>`) : children}</div>`;
 }
 
 /** @param {Field} field @param {string} value */

@@ -112,6 +112,22 @@ function pick(values, fields, prefix) {
   return out;
 }
 
+/**
+ * The mistakes of a refused call, by the field of the form they are about; those of no field as the rest.
+ * @param {import('./store.js').Failure|undefined} failure @param {string[]} ids
+ * @returns {{at: Record<string, string[]>, rest: import('./store.js').Mistake[], count: number}}
+ */
+export function sortMistakes(failure, ids) {
+  const all = failure ? [failure, ...failure.more] : [];
+  /** @type {Record<string, string[]>} */
+  const at = {};
+  for (const m of all) {
+    const id = fieldOf(m.field, ids);
+    if (id) at[id] = [...(at[id] ?? []), m.message];
+  }
+  return { at, rest: all.filter((m) => !fieldOf(m.field, ids)), count: all.length };
+}
+
 /** Which field of the form an error of the box is about; empty: none of them.
  * @param {string} field @param {string[]} ids */
 export function fieldOf(field, ids) {

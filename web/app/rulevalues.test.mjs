@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fieldOf, findFault, freeName, paramFields, ruleFrom, valuesOf } from './rulevalues.js';
+import { fieldOf, findFault, freeName, paramFields, ruleFrom, sortMistakes, valuesOf } from './rulevalues.js';
 
 const latency = {
   name: 'latency', preset_of: null, summary: '', defaults: { jitter: '0s', burst: 3, both: false },
@@ -75,4 +75,12 @@ test('a preset that bears the name of its kind is told from it', () => {
 test('a new rule gets a name that replaces no other', () => {
   assert.equal(freeName([], 'cut'), 'cut');
   assert.equal(freeName([{ name: 'Cut' }, { name: 'cut-2' }], 'cut'), 'cut-3');
+});
+
+test('the mistakes of a call are sorted by field, and none is lost', () => {
+  const ids = ['fault', 'params.at', 'match.header', 'ttl'];
+  const of = (field, message) => ({ code: 'invalid', field, message });
+  const more = [of('rule.match.header.A b', 'one'), of('rule.params.foo', 'unknown'), of('rule.match.header.C', 'two'), of('', 'as a whole')];
+  assert.deepEqual(sortMistakes({ ...of('ttl', 'late'), more }, ids), { at: { ttl: ['late'], 'match.header': ['one', 'two'] }, rest: [more[1], more[3]], count: 5 });
+  assert.deepEqual(sortMistakes(undefined, ids), { at: {}, rest: [], count: 0 });
 });

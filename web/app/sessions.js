@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { bytes, count, duration } from './format.js';
 import { cls, html, memo } from './html.js';
+import { Mistakes } from './mistakes.js';
 
 /** @typedef {import('./store.js').Session} Session */
 
@@ -59,7 +60,7 @@ const Row = memo(
       <td class="acts-cell">${item.closed
         ? html`<span class="ended">${endedText(item)}</span>`
         : html`<span class="acts">${['rst', 'close', 'fin'].map(button)}${button(item.outcome === 'stalled' ? 'resume' : 'stall')}</span>`}
-        ${failure && html`<p class="error" role="alert">${failure.message}</p>`}</td>
+        ${failure && html`<div class="error" role="alert"><${Mistakes} of=${failure} /></div>`}</td>
     </tr>`;
   },
 );

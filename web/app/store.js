@@ -30,7 +30,8 @@
  * @typedef {{who: string, why: string, when: string}} Panic
  * @typedef {{name: string, preset_of: string|null, summary: string, client?: string, group?: string,
  *   is?: string, params: any, defaults?: Record<string, any>, match?: any, gate?: any, headline?: boolean, http?: boolean}} Fault
- * @typedef {{code: string, field: string, message: string}} Failure
+ * @typedef {{code: string, field: string, message: string}} Mistake
+ * @typedef {Mistake & {more: Mistake[]}} Failure the first mistake of a call, and the others
  * @typedef {'connecting'|'live'|'reconnecting'|'token'|'refused'} Status
  * @typedef {{
  *   connection: {status: Status, detail: string, since: number},
