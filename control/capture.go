@@ -13,14 +13,17 @@ import (
 // both, and then chunks are left out: the box counts them, nobody waits.
 
 // capture puts a capture in force and then answers; what it shows follows.
-func capture(c *call, o middlebox.CaptureOptions) (CaptureResult, error) {
+func capture(c *call, p CaptureParams) (CaptureResult, error) {
 	sub, err := c.enroll("capture", "")
 	if err != nil {
 		return CaptureResult{}, err
 	}
-	if sub.film, err = c.srv.box.Capture(o); err != nil {
+	if sub.film, err = c.srv.box.Capture(p.CaptureOptions); err != nil {
 		delete(c.conn.subs, sub.id)
 		return CaptureResult{}, err
+	}
+	if p.Rate != nil {
+		sub.rate = newAllowance(*p.Rate)
 	}
 	c.then = func() { c.conn.work.Go(sub.show) }
 	return CaptureResult{Sub: sub.id, Seq: c.srv.box.State().Seq, Sessions: sub.film.Live()}, nil
@@ -29,22 +32,29 @@ func capture(c *call, o middlebox.CaptureOptions) (CaptureResult, error) {
 // pageChunks is how many chunks a notification has at most.
 const pageChunks = 64
 
-// show brings a client the chunks of a capture. Stopped, it still brings those that
-// were captured by then, and says that they were the last. They count as the
-// capture's, so who stops captures and reads none of them can start no more.
+// show brings a client the chunks of a capture, no faster than it asked for. Stopped,
+// it still brings those that were captured by then, at once, and says that they were
+// the last. They count as the capture's, so who stops captures and reads none of them
+// can start no more.
 func (sub *subscription) show() {
 	c, film := sub.conn, sub.film
 	defer film.Close()
 	chunks := make([]middlebox.Chunk, pageChunks)
 	for stop := sub.stop; ; {
-		next := film.Ready()
-		n := film.Next(chunks)
+		next, n := film.Ready(), 0
+		room, later := sub.ration(stop == nil)
+		if room > 0 {
+			n = film.Next(chunks[:room])
+		}
 		switch {
 		case n > 0:
 			if !sub.page(chunks[:n]) {
 				return
 			}
+			sub.rate.spend(n)
 			next = always
+		case room == 0:
+			next = nil
 		case stop == nil:
 			sub.page([]middlebox.Chunk{{What: "ended", Time: time.Now()}})
 			return
@@ -55,8 +65,20 @@ func (sub *subscription) show() {
 		case <-stop:
 			stop = nil
 		case <-next:
+		case <-later:
 		}
 	}
+}
+
+// ration is how many chunks may be brought now; none: later says when again.
+func (sub *subscription) ration(stopped bool) (room int, later <-chan time.Time) {
+	if sub.rate == nil || stopped {
+		return pageChunks, nil
+	}
+	if room = min(pageChunks, sub.rate.room(time.Now())); room == 0 {
+		return 0, time.After(sub.rate.wait())
+	}
+	return room, nil
 }
 
 // page queues a notification as soon as there is room; false: the connection is gone.

@@ -198,6 +198,65 @@ func TestCaptureNobodyReads(t *testing.T) {
 	freeOfCaptures(t, box)
 }
 
+// Who asks for a rate is brought so many a second, and loses nothing that found room
+// meanwhile. When it has ended the capture, the rest comes at once.
+func TestCaptureAtARate(t *testing.T) {
+	base, listen, _ := bulkWorld(t)
+	ws := slowSocket(t, &world{base: base})
+	say(t, ws, "capture", `{"route":"bulk","rate":0}`)
+	if _, raw, err := ws.ReadMessage(); err != nil || !strings.Contains(string(raw), `"field":"rate"`) {
+		t.Fatalf("%s, %v", raw, err)
+	}
+	const rate, sessions = 10, 40
+	start := time.Now()
+	say(t, ws, "capture", `{"route":"bulk","rate":10}`)
+	next(t, ws) // it is in force
+	for range sessions {
+		c, err := net.Dial("tcp", listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprint(c, "a")
+		c.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, c) // the sink has read it
+	}
+	told, bytes, ended := 0, int64(0), false
+	for stopped := time.Duration(0); !ended; {
+		_, raw, err := ws.ReadMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var note struct{ Params CaptureNote }
+		if err := json.Unmarshal(raw, &note); err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range note.Params.Chunks {
+			if told++; k.What == "lost" {
+				t.Errorf("%d chunks are lost", k.Chunks)
+			}
+			if k.What == "bytes" && k.Side == "client" {
+				bytes += k.Bytes
+			}
+			ended = ended || k.What == "ended"
+		}
+		took := time.Since(start)
+		if soonest := time.Duration(told-rate) * time.Second / rate; stopped == 0 && took < soonest {
+			t.Errorf("%d chunks came in %v", told, took)
+		}
+		if stopped == 0 && told >= rate+3 {
+			stopped = took
+			say(t, ws, "unsubscribe", `{"sub":1}`)
+		}
+		if ended && took-stopped > 5*time.Second {
+			t.Errorf("the rest of %d chunks took %v", told, took-stopped)
+		}
+	}
+	if bytes != sessions || told < 3*sessions {
+		t.Errorf("%d chunks with %d bytes came, want those of %d sessions", told, bytes, sessions)
+	}
+}
+
 // On the wire data are base64, and what is not there is left out.
 func TestCaptureOnTheWire(t *testing.T) {
 	base, listen, _ := bulkWorld(t)

@@ -32,7 +32,7 @@ type subscription struct {
 	all    bool // every event
 	topics []string
 	stats  bool
-	rate   *allowance // of traffic events; nil: all
+	rate   *allowance // of traffic events, or of chunks; nil: all
 	film   *middlebox.Capture
 	stop   chan struct{} // closed by unsubscribe
 }
@@ -61,7 +61,7 @@ func subscribe(c *call, p SubscribeParams) (SubscribeResult, error) {
 		}
 	}
 	if p.Rate != nil {
-		sub.rate = &allowance{rate: float64(*p.Rate), left: float64(*p.Rate), at: time.Now()}
+		sub.rate = newAllowance(*p.Rate)
 	}
 	state := c.srv.box.State()
 	c.then = func() { c.conn.work.Go(func() { sub.pump(state.Seq) }) }
@@ -140,14 +140,35 @@ type allowance struct {
 	at         time.Time // when left was so much
 }
 
+func newAllowance(rate int) *allowance {
+	return &allowance{rate: float64(rate), left: float64(rate), at: time.Now()}
+}
+
 func (a *allowance) take(now time.Time) bool {
-	a.left = min(a.rate, a.left+a.rate*now.Sub(a.at).Seconds())
-	a.at = now
-	if a.left < 1 {
+	if a.room(now) < 1 {
 		return false
 	}
-	a.left--
+	a.spend(1)
 	return true
+}
+
+// room is how many it would let through now.
+func (a *allowance) room(now time.Time) int {
+	a.left = min(a.rate, a.left+a.rate*now.Sub(a.at).Seconds())
+	a.at = now
+	return int(a.left)
+}
+
+// spend takes n at once; without an allowance there is nothing to spend.
+func (a *allowance) spend(n int) {
+	if a != nil {
+		a.left -= float64(n)
+	}
+}
+
+// wait is how long until the next one, if there is no room.
+func (a *allowance) wait() time.Duration {
+	return time.Duration((1 - a.left) / a.rate * float64(time.Second))
 }
 
 // pump brings a subscriber every event after seq until it is stopped.

@@ -183,6 +183,12 @@ type RevertParams struct {
 	Why string `json:"why,omitempty"`
 }
 
+// CaptureParams of capture.
+type CaptureParams struct {
+	middlebox.CaptureOptions
+	Rate *int `json:"rate,omitempty" min:"1" max:"1000000" help:"at most so many chunks a second: those over it wait, and what finds no room in buffer meanwhile is left out; all unless told"`
+}
+
 // CaptureResult of capture: every byte from now on follows, or is counted as lost.
 // Unsubscribe ends it: what was captured by then still follows, last a chunk "ended".
 type CaptureResult struct {

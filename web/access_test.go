@@ -18,6 +18,8 @@ func TestEveryControlHasRoleAndName(t *testing.T) {
 	p.click(".add")
 	p.choose(".rule-form select", "latency")
 	p.until("the form is there", `document.getElementById('web-form-params.delay')`)
+	p.click(`[aria-label="Watch bytes of web"]`)
+	p.until("bytes are watched", `text('.bytes .title') === 'Bytes of web following'`)
 	p.do(chromedp.Evaluate(`document.querySelectorAll('details').forEach((d) => { d.open = true })`, nil))
 	controls := eval[float64](p, `all('button, select, input, a, summary, [tabindex]').length`)
 	var nodes []*accessibility.Node
@@ -65,27 +67,36 @@ func TestSchemesAndWidths(t *testing.T) {
 	p := open(t, b)
 	p.click(".add")
 	p.choose(".rule-form select", "latency")
-	for _, scheme := range []string{"light", "dark"} {
-		p.do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}))
-		for name, size := range map[string][2]int64{"desktop": {1440, 900}, "laptop": {1300, 800}, "tablet": {800, 900}, "phone": {390, 844}, "narrow": {320, 640}} {
-			p.do(chromedp.EmulateViewport(size[0], size[1]))
-			p.until("it is drawn", `all('.route').length === 2`)
-			if over := eval[float64](p, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
-				t.Errorf("%s: the page sticks out by %v pixels: %s", name, over, eval[string](p, sticksOut))
-			}
-			if wide := eval[[]string](p, `all('.scroll').filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.getAttribute('aria-label'))`); len(wide) > 0 {
-				t.Errorf("%s: to be scrolled sideways: %s", name, strings.Join(wide, ", "))
-			}
-			if poor := eval[[]string](p, poorContrast); len(poor) > 0 {
-				t.Errorf("%s, %s: too little contrast:\n%s", scheme, name, strings.Join(poor, "\n"))
-			}
-			p.shoot(scheme + "-" + name)
-		}
-	}
+	p.look("", "desktop", "laptop", "tablet", "phone", "narrow")
 	if moving := eval[float64](p, `document.getAnimations().length`); moving != 0 {
 		t.Errorf("%v things move although reduced motion is asked for", moving)
 	}
 	p.clean()
+}
+
+var sizes = map[string][2]int64{"desktop": {1440, 900}, "laptop": {1300, 800}, "tablet": {800, 900}, "phone": {390, 844}, "narrow": {320, 640}}
+
+// look takes the page as it is through both schemes and some sizes.
+func (p *page) look(what string, in ...string) {
+	p.t.Helper()
+	for _, scheme := range []string{"light", "dark"} {
+		p.do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}))
+		for _, name := range in {
+			p.do(chromedp.EmulateViewport(sizes[name][0], sizes[name][1]))
+			p.until("it is drawn", `all('.route').length === 2`)
+			if over := eval[float64](p, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
+				p.t.Errorf("%s: the page sticks out by %v pixels: %s", name, over, eval[string](p, sticksOut))
+			}
+			if wide := eval[[]string](p, `all('.scroll, .bytes pre').filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.getAttribute('aria-label'))`); len(wide) > 0 {
+				p.t.Errorf("%s: to be scrolled sideways: %s", name, strings.Join(wide, ", "))
+			}
+			if poor := eval[[]string](p, poorContrast); len(poor) > 0 {
+				p.t.Errorf("%s, %s: too little contrast:\n%s", scheme, name, strings.Join(poor, "\n"))
+			}
+			p.do(chromedp.Evaluate(`document.querySelector('.bytes')?.scrollIntoView({ block: 'center' })`, nil))
+			p.shoot(strings.TrimPrefix(what+"-"+scheme+"-"+name, "-"))
+		}
+	}
 }
 
 // sticksOut names what is wider than the window.

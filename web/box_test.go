@@ -31,13 +31,14 @@ type peer struct {
 	items   map[string][]object // of session.list, exchange.list, event.list
 	conns   map[*websocket.Conn]bool
 	calls   []string
+	told    map[string]object        // by method: what the last call was given
 	refused map[string]object        // by method: what the next call is refused with
 	held    map[string]chan struct{} // by method: calls wait until it is closed
 }
 
 func newPeer(t *testing.T) *peer {
 	b := &peer{up: true, epoch: "one", seq: 100, conns: map[*websocket.Conn]bool{}, items: map[string][]object{},
-		refused: map[string]object{}, held: map[string]chan struct{}{}}
+		refused: map[string]object{}, told: map[string]object{}, held: map[string]chan struct{}{}}
 	b.routes = []object{route("web", "127.0.0.1:8080", "127.0.0.1:9000", "http")}
 	mux := http.NewServeMux()
 	mux.Handle("/", Handler())
@@ -194,7 +195,7 @@ func (b *peer) serveSocket(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		b.mu.Lock()
-		b.calls = append(b.calls, q.Method)
+		b.calls, b.told[q.Method] = append(b.calls, q.Method), q.Params
 		held := b.held[q.Method]
 		b.mu.Unlock()
 		answer := func() {
@@ -253,6 +254,8 @@ func (b *peer) answer(method string, p object) any {
 		return b.setRule(p["route"].(string), rule)
 	case "rule.delete":
 		return b.deleteRule(p["route"].(string), p["name"].(string))
+	case "capture":
+		return object{"sub": 2, "seq": b.seq, "sessions": 1}
 	case "session.act":
 		return object{"sessions": 1}
 	case "panic":

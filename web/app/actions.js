@@ -3,6 +3,7 @@
 // before the box has said so: meanwhile its key is busy, and a refusal stays under
 // that key until the next try.
 
+import { end, newCapture, wanted } from './chunks.js';
 import { canonical, plural } from './format.js';
 import { ruleKey } from './store.js';
 
@@ -31,6 +32,19 @@ export function newActions(client, store, say) {
       say(`Failed: ${more?.length ? `${plural(more.length + 1, 'mistake')}, the first: ` : ''}${message}`);
       return undefined;
     }
+  }
+
+  let captures = 0;
+
+  /** @param {number} sub */
+  function endCapture(sub) {
+    if (sub) client.call('unsubscribe', { sub }).catch(() => {}); // with the connection it ended by itself
+  }
+
+  function unwatch() {
+    const shown = store.state.capture;
+    store.dispatch({ type: 'capture', capture: null });
+    if (shown && !shown.over) endCapture(shown.sub);
   }
 
   /** @param {string} route @param {any} result @param {string} done */
@@ -85,6 +99,30 @@ export function newActions(client, store, say) {
       const result = await attempt(`session ${id}`, act, () => client.call('session.act', { id, act, side }));
       if (result) say(`${id}: ${act}`);
     },
+
+    /**
+     * Shows the bytes of a session or a route, in place of what was shown before.
+     * @param {import('./chunks.js').Of} of
+     */
+    async watch(of) {
+      unwatch();
+      const id = ++captures;
+      const mine = () => (store.state.capture?.id === id ? store.state.capture : null);
+      store.dispatch({ type: 'capture', capture: newCapture(id, of) });
+      try {
+        const { sub, sessions } = await client.call('capture', { ...of, ...wanted });
+        const capture = mine();
+        if (!capture) return endCapture(sub); // it was closed before it began
+        store.dispatch({ type: 'capture', capture: { ...capture, sub } });
+        say(`the bytes of ${of.session ?? of.route} are shown, of ${plural(sessions ?? 0, 'live session')}`);
+      } catch (e) {
+        const { message } = /** @type {Error} */ (e);
+        if (mine()) store.dispatch({ type: 'capture', capture: end(mine(), message, true) });
+      }
+    },
+
+    /** Ends it. */
+    unwatch,
 
     /** @param {string} key */
     forgive(key) {

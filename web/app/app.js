@@ -1,5 +1,6 @@
 // @ts-check
 import { useEffect, useState } from 'preact/hooks';
+import { CaptureView } from './capture.js';
 import { EventLog } from './events.js';
 import { Exchanges } from './exchanges.js';
 import { Header } from './header.js';
@@ -30,10 +31,11 @@ export function App({ store, actions, client, api }) {
           <div class="work">
             <div class="routes">
               ${s.routes.map((r) => html`<${RouteCard} key=${r.name} route=${r} faults=${s.faults} inForce=${s.inForce} busy=${s.busy}
-                failures=${s.failures} blocked=${blocked(s)} actions=${actions} api=${api} />`)}
+                failures=${s.failures} blocked=${blocked(s)} live=${live} actions=${actions} api=${api} />`)}
               ${s.routes.length === 0 && html`<${NoRoutes} />`}
             </div>
             <${Sessions} sessions=${s.sessions} routes=${s.routes} busy=${s.busy} failures=${s.failures} live=${live} actions=${actions} />
+            ${s.capture && html`<${CaptureView} key=${s.capture.id} capture=${s.capture} live=${live} api=${api} actions=${actions} />`}
             <${Exchanges} exchanges=${s.exchanges} routes=${s.routes} />
           </div>
           <${EventLog} events=${s.events} />

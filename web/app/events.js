@@ -1,5 +1,6 @@
 // @ts-check
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
+import { useFollow } from './follow.js';
 import { clock, count, describe, plural, topic } from './format.js';
 import { cls, html, memo } from './html.js';
 import { rows } from './log.js';
@@ -15,24 +16,13 @@ export const EventLog = memo(
   ({ events }) => {
     // Exchanges have a table of their own; under load they would drown the rest.
     const [hidden, setHidden] = useState(/** @type {string[]} */ (['exchange']));
-    const [leftAt, setLeftAt] = useState(/** @type {number|null} */ (null)); // seq at which one scrolled away; null: following
-    const box = useRef(/** @type {any} */ (null));
     const wanted = rows(events, hidden);
+    const last = wanted.length ? wanted[wanted.length - 1].event.seq : 0;
+    const { box, held: leftAt, follow, onScroll } = useFollow(last, [last, hidden]); // the seq at which one scrolled away
     // While one reads further up, nothing is taken away from under the eyes.
     const items = leftAt === null ? wanted.slice(-shown) : wanted;
-    const last = items.length ? items[items.length - 1].event.seq : 0;
     const news = leftAt === null ? 0 : items.filter((r) => r.event.seq > leftAt).length;
 
-    useLayoutEffect(() => {
-      if (leftAt === null && box.current) box.current.scrollTop = box.current.scrollHeight;
-    }, [last, leftAt, hidden]);
-
-    const onScroll = () => {
-      const e = box.current;
-      const atEnd = e.scrollHeight - e.scrollTop - e.clientHeight < 24;
-      if (atEnd) setLeftAt(null);
-      else setLeftAt((was) => was ?? last);
-    };
     const flip = (/** @type {string} */ t) => setHidden((h) => (h.includes(t) ? h.filter((x) => x !== t) : [...h, t]));
 
     return html`<aside class="card log" aria-labelledby="events-title">
@@ -46,7 +36,7 @@ export const EventLog = memo(
           ${items.length === 0 && html`<li class="empty">Nothing yet. Arm a fault, send a request, and what happens to it is told here.</li>`}
           ${items.map((r) => html`<${Entry} key=${r.event.seq} event=${r.event} missed=${r.missed} />`)}
         </ol>
-        ${news > 0 && html`<button type="button" class="pill" onClick=${() => setLeftAt(null)}>${count(news)} new<span aria-hidden="true"> ↓</span></button>`}
+        ${news > 0 && html`<button type="button" class="pill" onClick=${follow}>${count(news)} new<span aria-hidden="true"> ↓</span></button>`}
       </div>
     </aside>`;
   },

@@ -9,6 +9,7 @@ const topics = ['session', 'exchange', 'rule', 'fault', 'route', 'control', 'box
 const rate = 100; // events of traffic a second: more than one can read
 const askEvery = 2000; // ms
 const batchFor = 40; // ms: events that come together are taken in together
+const drawBytesEvery = 100; // ms: lines of text are what costs most to draw
 const list = { sessions: 200, exchanges: 100, events: 300 };
 
 /**
@@ -19,6 +20,10 @@ export function newFeed(store, o = {}) {
   const visible = o.visible ?? (() => true);
   /** @type {any[]} */
   let batch = [];
+  /** @type {{sub: number, chunks: any[]}[]} */
+  let notes = []; // of captures
+  /** @type {any} */
+  let drawing = null;
   /** @type {any} */
   let flushing = null;
   /** @type {any} */
@@ -77,6 +82,10 @@ export function newFeed(store, o = {}) {
       case 'stats':
         store.dispatch({ type: 'stats', routes: statsByRoute(params.routes) });
         break;
+      case 'capture':
+        notes.push(params);
+        drawing ??= setTimeout(takeNotes, drawBytesEvery);
+        break;
       case 'resync':
         snapshot(params.state);
         // Behind once is likely behind again: fetch the lists when it has calmed down.
@@ -84,6 +93,19 @@ export function newFeed(store, o = {}) {
         refetching = setTimeout(() => fetchLists().catch(() => {}), 500);
         break;
       default: // a newer box may say more: additive inside v1
+    }
+  }
+
+  /** What a capture shows. That of one session is over with it, but the box would wait for more. */
+  function takeNotes() {
+    const all = notes;
+    notes = [];
+    drawing = null;
+    for (const { sub, chunks = [] } of all) {
+      const before = store.state.capture;
+      store.dispatch({ type: 'chunks', sub, chunks });
+      const now = store.state.capture;
+      if (before !== now && now?.over) client?.call('unsubscribe', { sub }).catch(() => {});
     }
   }
 

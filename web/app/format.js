@@ -108,8 +108,21 @@ export function command(route, rule, api) {
     const v = rule.gate?.[k];
     if (v !== undefined && v !== 0 && v !== '') words.push(`--${k}`, String(v));
   }
-  if (api && api !== 'http://127.0.0.1:27467') words.push('--api', api);
-  return words.map(quote).join(' ');
+  return shellLine(words, api);
+}
+
+/**
+ * The command that shows all the bytes of a session or a route.
+ * @param {{route?: string, session?: string}} of @param {string} [api]
+ */
+export function captureCommand(of, api) {
+  return shellLine(['crimp', 'capture', ...Object.entries(of).flatMap(([k, v]) => [`--${k}`, v])], api);
+}
+
+/** @param {string[]} words @param {string} [api] */
+function shellLine(words, api) {
+  const to = api && api !== 'http://127.0.0.1:27467' ? ['--api', api] : [];
+  return [...words, ...to].map(quote).join(' ');
 }
 
 /** @param {string} word */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytes, clock, command, count, describe, duration, firedText, gateText, matchText, plural, sentOf } from './format.js';
+import { bytes, captureCommand, clock, command, count, describe, duration, firedText, gateText, matchText, plural, sentOf } from './format.js';
 
 test('counts, bytes and durations', () => {
   for (const [f, v, want] of [
@@ -42,6 +42,8 @@ test('a rule as the command that makes it', () => {
   );
   assert.equal(command('web', { name: 'cut', fault: 'cut' }, 'http://127.0.0.1:27467'), 'crimp arm web cut');
   assert.equal(command('web', { name: 'cut', fault: 'cut' }, 'http://lab:9'), 'crimp arm web cut --api http://lab:9');
+  assert.equal(captureCommand({ session: 'web/3' }, 'http://lab:9'), 'crimp capture --session web/3 --api http://lab:9');
+  assert.equal(captureCommand({ route: 'web' }, 'http://127.0.0.1:27467'), 'crimp capture --route web');
 });
 
 test('every event type of the protocol has a sentence', () => {

@@ -15,10 +15,10 @@ import { ruleKey } from './store.js';
 export const RouteCard = memo(
   /**
    * @param {{route: Route, faults: Fault[], inForce: Record<string, number>, busy: Record<string, string>,
-   *   failures: Record<string, import('./store.js').Failure>, blocked: string,
+   *   failures: Record<string, import('./store.js').Failure>, blocked: string, live: boolean,
    *   actions: import('./actions.js').Actions, api: string}} props
    */
-  ({ route, faults, inForce, busy, failures, blocked, actions, api }) => {
+  ({ route, faults, inForce, busy, failures, blocked, live, actions, api }) => {
     /** @type {[null|{rule?: import('./store.js').Rule, fault: string}, (f: any) => void]} */
     const [form, setForm] = useState(/** @type {any} */ (null));
     const opener = useRef(/** @type {any} */ (null));
@@ -59,8 +59,11 @@ export const RouteCard = memo(
         ${headline.map((f) => row(f.name, ruleOf(rules, f.name), f))}
         ${others.map((r) => row(r.name, r, findFault(faults, r.fault)))}
       </div>
-      <button type="button" class="add" disabled=${Boolean(blocked)} aria-expanded=${Boolean(form)} onClick=${() => (form ? close() : open({ fault: '' }))}>
-        <span aria-hidden="true">+ </span>Arm any fault…</button>
+      <div class="acts under">
+        <button type="button" class="add" disabled=${Boolean(blocked)} aria-expanded=${Boolean(form)} onClick=${() => (form ? close() : open({ fault: '' }))}>
+          <span aria-hidden="true">+ </span>Arm any fault…</button>
+        <button type="button" class="add" aria-label="Watch bytes of ${route.name}" disabled=${!live} onClick=${() => actions.watch({ route: route.name })}>Watch bytes</button>
+      </div>
       ${form && html`<${RuleForm} key=${form.rule?.name ?? form.fault} route=${route} faults=${faults} rule=${form.rule} fault=${form.fault}
         busy=${busy[formKey]} failure=${failures[formKey]} blocked=${blocked} formKey=${formKey} actions=${actions} onClose=${close} />`}
     </section>`;

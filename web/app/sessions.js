@@ -59,7 +59,8 @@ const Row = memo(
       <td data-label="age" class="num">${age}</td>
       <td class="acts-cell">${item.closed
         ? html`<span class="ended">${endedText(item)}</span>`
-        : html`<span class="acts">${['rst', 'close', 'fin'].map(button)}${button(item.outcome === 'stalled' ? 'resume' : 'stall')}</span>`}
+        : html`<span class="acts">${['rst', 'close', 'fin'].map(button)}${button(item.outcome === 'stalled' ? 'resume' : 'stall')}
+            <button type="button" class="quiet act" aria-label="watch the bytes of ${item.id}" disabled=${!live} onClick=${() => actions.watch({ session: item.id })}>watch</button></span>`}
         ${failure && html`<div class="error" role="alert"><${Mistakes} of=${failure} /></div>`}</td>
     </tr>`;
   },

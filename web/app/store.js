@@ -7,6 +7,8 @@
 // Lists fetched meanwhile are true at a seq of their own: whatever an event has
 // touched since stays as the event left it.
 
+import { end, take } from './chunks.js';
+
 /**
  * @typedef {{name: string, fault: string, params?: Record<string, any>, match?: Record<string, any>,
  *   gate?: Record<string, any>, armed: boolean, route: string, summary: string, without?: string, rev: number, hits: number,
@@ -42,6 +44,7 @@
  *   sessions: Map<string, Session>, sessionSeq: Record<string, number>,
  *   exchanges: Map<string, Exchange>,
  *   events: Event[],
+ *   capture: import('./chunks.js').Capture|null,
  *   busy: Record<string, string>, failures: Record<string, Failure>,
  * }} State
  */
@@ -66,6 +69,7 @@ export const initial = {
   sessionSeq: {},
   exchanges: new Map(), // newest last
   events: [], // oldest first, by seq, none twice
+  capture: null, // whose bytes are shown, and the last of them
   busy: {}, // what a call is under way for: what is being done, in a word
   failures: {}, // what the last call failed for, until the next one
 };
@@ -88,7 +92,11 @@ export function reduce(state, action) {
 
 /** @type {Record<string, (state: State, action: any) => State>} */
 const changes = {
-  connection: (s, a) => ({ ...s, connection: { status: a.status, detail: a.detail ?? '', since: a.since ?? s.connection.since } }),
+  connection: (s, a) => ({
+    ...s,
+    connection: { status: a.status, detail: a.detail ?? '', since: a.since ?? s.connection.since },
+    capture: a.status === 'live' ? s.capture : end(s.capture, 'the connection to the box went down'),
+  }),
   hello: (s, a) => ({ ...newEpoch(s, a.box.epoch), box: a.box }),
   faults: (s, a) => ({ ...s, faults: a.faults }),
   snapshot: (s, a) => snapshot(newEpoch(s, a.state.epoch), a.state),
@@ -102,14 +110,17 @@ const changes = {
   done: (s, a) => ({ ...s, busy: without(s.busy, a.key) }),
   failed: (s, a) => ({ ...s, busy: without(s.busy, a.key), failures: { ...s.failures, [a.key]: a.failure } }),
   forgive: (s, a) => ({ ...s, failures: without(s.failures, a.key) }),
+  capture: (s, a) => ({ ...s, capture: a.capture }),
+  // What still comes of a capture that was ended is of no use to anybody.
+  chunks: (s, a) => (s.capture?.sub === a.sub && !s.capture.over ? { ...s, capture: take(s.capture, a.chunks) } : s),
   changed: (s, a) => changed(s, a.route, a.result),
 };
 
-/** A box that started anew has nothing in common with the one before but its catalogue.
+/** A box that started anew has nothing in common with the one before but its catalogue; one may still read bytes of then.
  * @param {State} s @param {string} epoch */
 function newEpoch(s, epoch) {
   if (!s.epoch || s.epoch === epoch) return { ...s, epoch };
-  return { ...initial, connection: s.connection, box: s.box, faults: s.faults, busy: s.busy, epoch };
+  return { ...initial, connection: s.connection, box: s.box, faults: s.faults, capture: s.capture, busy: s.busy, epoch };
 }
 
 /** @param {State} s @param {any} snap @returns {State} */
