@@ -20,7 +20,7 @@ help:
 	@echo "make soak    SOAK_RUNS=$(SOAK_RUNS) simulated worlds"
 	@echo "make chaos   CHAOS=$(CHAOS) of real sockets, random rules and peers of all tempers"
 	@echo "make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)"
-	@echo "make bench   crimp beside HAProxy, nginx and io.Copy, into docs/benchmarks.md"
+	@echo "make bench   crimp beside HAProxy, nginx and io.Copy, measured by wrk, too; into docs/benchmarks.md"
 	@echo "make gobench BENCH=$(BENCH) BASE=: the Go benchmarks, six times, summed up by benchstat; beside a git revision or an earlier run"
 	@echo "make docs    what is generated in README.md and docs/faults.md anew"
 

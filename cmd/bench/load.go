@@ -20,6 +20,7 @@ type load struct {
 	base   string        // whose figures are 1
 	fresh  bool          // on a relay of its own
 	user   bool          // on one that an ordinary user runs, if this process may choose
+	nginx  bool          // the origin is nginx, not this process
 	held   int           // idle sessions held meanwhile
 	delay  time.Duration // that a rule adds to each trip
 	n      int           // streams or connections
@@ -49,6 +50,9 @@ var (
 	tcpRelays  = []string{haproxyTCP, crimpTCP, crimpHTTP, crimpZero, crimpFast, crimpCut, nginxTCP, plainCopy}
 	tripRelays = []string{haproxyTCP, haproxyOne, crimpTCP, crimpTwo, crimpZero, crimpCut, nginxTCP, plainCopy}
 	httpRelays = []string{haproxyHTTP, crimpHTTP, crimpRule, nginxHTTP}
+	wrkRelays  = []string{haproxyTCP, haproxyOne, crimpTCP, crimpTwo, nginxTCP, plainCopy}
+	wrkFew     = []string{haproxyTCP, haproxyOne, crimpTCP, nginxTCP}
+	wrkHTTP    = []string{haproxyHTTP, haproxyWeb1, crimpHTTP, crimpRule, nginxHTTP}
 	idleRelays = []string{haproxyTCP, crimpTCP, crimpHTTP, nginxTCP, plainCopy}
 )
 
@@ -63,6 +67,10 @@ var loads = []load{
 	{name: "conn", title: "New connections, one 64 B trip each", unit: "connection", relays: tripRelays, base: haproxyTCP, n: 16, size: 64, run: churn},
 	{name: "http1k", title: "HTTP requests, answers of 1 KiB, 64 connections", unit: "request", relays: httpRelays, base: haproxyHTTP, n: 64, size: 1 << 10, run: requests},
 	{name: "http1m", title: "HTTP requests, answers of 1 MiB, 8 connections", unit: "request", relays: httpRelays, base: haproxyHTTP, n: 8, size: 1 << 20, run: requests},
+	{name: "wrk64", title: "wrk: answers of 64 B through TCP mode, 64 connections", unit: "request", relays: wrkRelays, base: haproxyTCP, nginx: true, n: 64, size: 64, run: runWrk},
+	{name: "wrk1k", title: "wrk: answers of 1 KiB through TCP mode, 64 connections", unit: "request", relays: wrkRelays, base: haproxyTCP, nginx: true, n: 64, size: 1 << 10, run: runWrk},
+	{name: "wrkhttp", title: "wrk: answers of 1 KiB through HTTP mode, 64 connections", unit: "request", relays: wrkHTTP, base: haproxyHTTP, nginx: true, n: 64, size: 1 << 10, run: runWrk},
+	{name: "wrkfew", title: "wrk: answers of 64 B through TCP mode, 8 connections", unit: "request", relays: wrkFew, base: haproxyTCP, nginx: true, n: 8, size: 64, run: runWrk},
 	{name: "idle", title: "Memory of an idle session that has carried traffic", unit: "session", relays: idleRelays, base: haproxyTCP, fresh: true, run: idle},
 }
 
