@@ -58,7 +58,7 @@ soak:
 chaos:
 	CRIMP_CHAOS=$(CHAOS) $(GO) test -race -count=1 -run '^TestChaos$$' -timeout 0 -v ./cmd/crimp/e2e
 
-# ROUNDS rounds of all relays take about a minute each. The report is of this machine.
+# ROUNDS rounds of all relays take nearly two minutes each. The report is of this machine.
 bench: build
 	@.ci/tools bench
 	$(GO) run ./cmd/bench -rounds $(ROUNDS) -out docs/benchmarks.md

@@ -89,23 +89,23 @@ const instruments = `
 They do not say the same, and neither is the truth about a relay; what both say is.
 
 **Ours** makes all loads but those headed wrk. It is one process with a goroutine for each connection, the origin's among them. It can do
-anything, and what it counts is warm: connections are open before the window begins, in which requests and processor time are taken.
-But it runs on all cores, so a relay takes turns with its own load on each, and its scheduler has a say in who waits: on two cores p99
-is about 5 ms whoever relays, and p50 well below the mean. With nginx for its origin, or wrk for its load, or on one core at a time
-(` + "`-procs 1`" + `), p99 through a relay with one thread is half of that or less. So it is good for bulk, connections, memory and processor
-time beside a load that is busy itself, and not for saying what a relay adds to a latency. Each connection waits for its answer before it asks
-again, so the mean is about connections / rate; p50 and p99 say how it is shared out. A relay that serves some at once and lets others wait
-has a lower p50 for the same mean, and a higher p99: read the three together.
+anything, and counts requests and processor time within one window, which opens when all is under way. But it runs on all cores, so a
+relay takes turns with its own load on each, and its scheduler has a say in who waits: on two cores p99 is about 5 ms whoever relays,
+and p50 well below the mean. With nginx for its origin, or wrk for its load, or on one core at a time (` + "`-procs 1`" + `), p99 through a
+relay with one thread is about half of that. So it is good for bulk, connections, memory and processor time, all beside a load that is
+busy on the same cores, and not for what a relay adds to a latency. Each connection waits for its answer before it asks again, so the mean
+is about connections / rate; p50 and p99 say how it is shared out. A relay that serves some at once and lets others wait has a lower p50
+for the same mean, and a higher p99: read the three together.
 
 **wrk** with one thread, and nginx with one worker as its origin, are programs that nobody here wrote, each with one loop. They leave a
-relay most of a core, and take the connections in turn: p50 is near the mean, and p50 and p99 are about the relay. wrk counts
-from its start to its end, the opening of its connections included, and the processor time is taken so, too. Its clock runs from sending a
-request to having the answer, not until it sends the next one, so the mean is less than connections / rate. For an answer that took more
-than twice the usual it adds those that could not be asked for meanwhile: a stall weighs more in its mean and p99.
+relay most of a core, and take the connections in turn: p50 is near the mean, and p50 and p99 are about the relay. A run lasts whole
+seconds and counts from its start to its end, the opening of its connections included; the processor time is taken over the same. Its
+clock runs from sending a request to having the answer, not until the next one is sent, so the mean is less than connections / rate. For an
+answer that took more than twice the usual it adds those that could not be asked for meanwhile: a stall weighs more in its mean and p99.
 
-With wrk, crimp is better in latencies and worse in processor time than with ours. Its loop makes as many calls to the kernel for a request
-with either, but each costs more where it has a core nearly to itself: with ours on one core at a time it costs as much. HAProxy's two
-threads are on both cores either way, and cost about the same; so crimp's advantage is smaller with wrk, and least with answers of 1 KiB.
+On two cores crimp is better in latencies and worse in processor time by wrk than by ours. Its loop makes as many calls to the kernel for
+a request either way, but each costs more where it has a core nearly to itself; ours says so too with ` + "`-procs 1`" + `. HAProxy's two threads
+are on both cores either way, and cost no more. So crimp's advantage in processor time is smaller by wrk, and least with answers of 1 KiB.
 `
 
 // report is the whole, as Markdown.
@@ -118,9 +118,9 @@ func (rs *results) report(p plan) string {
 figures in units are medians, too. cpu is the processor time of the relay's own processes, user and system; load and origin are other
 processes on the same cores. HAProxy and nginx run as many threads or processes as there are cores, crimp its default number of loops,
 each with its own default way of moving bytes, unless its name says otherwise.
-%s
+
 Anew: `+"`make bench`, or `go run ./cmd/bench -rounds 5 -only 'bulk|trip'` after `make build`"+`.
-`, len(rs.rounds()), p.window, instruments)
+%s`, len(rs.rounds()), p.window, instruments)
 	for _, l := range loads {
 		var rows []*row
 		for _, r := range rs.rows {
