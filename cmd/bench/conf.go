@@ -19,6 +19,7 @@ const (
 	nginxTCP    = "nginx stream"
 	nginxHTTP   = "nginx http"
 	plainCopy   = "io.Copy"
+	plainPieces = "io.Copy, a write a KiB"
 	crimpTCP    = "crimp tcp"
 	crimpHTTP   = "crimp http"
 	crimpTwo    = "crimp tcp, 2 loops"
@@ -54,7 +55,7 @@ func confOf(kind, listen, upstream, dir string) (text string, found bool) {
 		return nginxConf(dir, "auto", fmt.Sprintf("stream {\n  server { listen %s backlog=4096; proxy_timeout 1h; proxy_pass %s; }\n}\n", listen, upstream)), true
 	case nginxHTTP:
 		return nginxConf(dir, "auto", nginxHTTPBlock(listen, upstream)), true
-	case plainCopy:
+	case plainCopy, plainPieces:
 		return "", true
 	}
 	c, found := crimpRules[kind]

@@ -2,9 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"net"
-	"os"
 	"os/exec"
 	"strings"
 )
@@ -21,9 +18,6 @@ type server interface {
 	at() string
 	stop()
 }
-
-// copyCommand makes this program the plain relay: LISTEN and UPSTREAM follow.
-const copyCommand = "copy-relay"
 
 // startRelay starts a relay of a kind for a load, and waits until it relays.
 func startRelay(dir, kind string, p *plan, l load) (*relay, error) {
@@ -75,8 +69,7 @@ func (r *relay) command(p *plan) (*exec.Cmd, error) {
 	case "nginx":
 		return nginxCommand(r.dir, file), nil
 	}
-	self, err := os.Executable()
-	return exec.Command(self, copyCommand, r.addr, r.origin.at()), err
+	return copyCommand(r.kind, r.addr, r.origin.at())
 }
 
 func nginxCommand(dir, file string) *exec.Cmd {
@@ -86,43 +79,4 @@ func nginxCommand(dir, file string) *exec.Cmd {
 func (r *relay) stop() {
 	r.process.stop()
 	r.origin.stop()
-}
-
-// copyRelay is the relay that everybody writes first: two goroutines a session,
-// each in io.Copy, which on Linux splices.
-func copyRelay(listen, upstream string) error {
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		return err
-	}
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		go func() {
-			defer c.Close()
-			u, err := net.Dial("tcp", upstream)
-			if err != nil {
-				return
-			}
-			defer u.Close()
-			done := make(chan struct{})
-			go func() {
-				copyHalf(u.(*net.TCPConn), c.(*net.TCPConn))
-				close(done)
-			}()
-			copyHalf(c.(*net.TCPConn), u.(*net.TCPConn))
-			<-done
-		}()
-	}
-}
-
-func copyHalf(to, from *net.TCPConn) {
-	if _, err := io.Copy(to, from); err != nil {
-		to.Close()
-		from.Close()
-		return
-	}
-	to.CloseWrite()
 }
