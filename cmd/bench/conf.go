@@ -55,6 +55,8 @@ func confOf(kind, listen, upstream, dir string) (text string, found bool) {
 		return nginxConf(dir, "auto", fmt.Sprintf("stream {\n  server { listen %s backlog=4096; proxy_timeout 1h; proxy_pass %s; }\n}\n", listen, upstream)), true
 	case nginxHTTP:
 		return nginxConf(dir, "auto", nginxHTTPBlock(listen, upstream)), true
+	case toxiproxy, toxiproxySlicer:
+		return toxiproxyConf(listen, upstream), true
 	case plainCopy, plainPieces:
 		return "", true
 	}

@@ -47,20 +47,20 @@ func (s sample) String() string {
 }
 
 var (
-	tcpRelays  = []string{haproxyTCP, crimpTCP, crimpHTTP, crimpZero, crimpFast, crimpCut, nginxTCP, plainCopy}
-	tripRelays = []string{haproxyTCP, haproxyOne, crimpTCP, crimpTwo, crimpZero, crimpCut, nginxTCP, plainCopy}
+	tcpRelays  = []string{haproxyTCP, crimpTCP, crimpHTTP, crimpZero, crimpFast, crimpCut, nginxTCP, plainCopy, toxiproxy}
+	tripRelays = []string{haproxyTCP, haproxyOne, crimpTCP, crimpTwo, crimpZero, crimpCut, nginxTCP, plainCopy, toxiproxy}
 	httpRelays = []string{haproxyHTTP, crimpHTTP, crimpRule, nginxHTTP}
 	wrkRelays  = []string{haproxyTCP, haproxyOne, crimpTCP, crimpTwo, nginxTCP, plainCopy}
 	wrkFew     = []string{haproxyTCP, haproxyOne, crimpTCP, nginxTCP}
 	wrkHTTP    = []string{haproxyHTTP, haproxyWeb1, crimpHTTP, crimpRule, nginxHTTP}
-	idleRelays = []string{haproxyTCP, crimpTCP, crimpHTTP, nginxTCP, plainCopy}
+	idleRelays = []string{haproxyTCP, crimpTCP, crimpHTTP, nginxTCP, plainCopy, toxiproxy}
 )
 
 var loads = []load{
 	{name: "bulk1", title: "Bulk, one stream", unit: "GiB", relays: tcpRelays, base: haproxyTCP, n: 1, run: bulk},
 	{name: "bulk4", title: "Bulk, four streams", unit: "GiB", relays: tcpRelays, base: haproxyTCP, n: 4, run: bulk},
 	{name: "user", title: "Bulk, one stream, relays run by an ordinary user with 200 idle sessions held", unit: "GiB", relays: []string{haproxyTCP, crimpTCP, nginxTCP}, base: haproxyTCP, user: true, held: 200, n: 1, run: bulk},
-	{name: "slice", title: "Bulk, one stream, in segments of 1 KiB", unit: "GiB", relays: []string{plainCopy, plainPieces, crimpSlice}, base: plainCopy, n: 1, run: bulk},
+	{name: "slice", title: "Bulk, one stream, in segments of 1 KiB", unit: "GiB", relays: []string{plainCopy, plainPieces, crimpSlice, toxiproxySlicer}, base: plainCopy, n: 1, run: bulk},
 	{name: "trip64", title: "Round trips of 64 B, 64 connections", unit: "trip", relays: tripRelays, base: haproxyTCP, n: 64, size: 64, run: trips},
 	{name: "trip1k", title: "Round trips of 1 KiB, 64 connections", unit: "trip", relays: tripRelays, base: haproxyTCP, n: 64, size: 1 << 10, run: trips},
 	{name: "late", title: "Round trips of 64 B, 64 connections, answers 20 ms late", unit: "trip", relays: []string{crimpLate}, base: crimpLate, delay: 20 * time.Millisecond, n: 64, size: 64, run: trips},

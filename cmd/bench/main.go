@@ -29,13 +29,14 @@ import (
 
 // plan is what a run does.
 type plan struct {
-	rounds   int
-	window   time.Duration // of each measurement
-	sessions int           // idle ones; 0: as many as the descriptor limit allows
-	crimp    string        // the binary
-	args     []string      // further arguments of crimp serve
-	only     *regexp.Regexp
-	among    *regexp.Regexp
+	rounds    int
+	window    time.Duration // of each measurement
+	sessions  int           // idle ones; 0: as many as the descriptor limit allows
+	crimp     string        // the binary
+	args      []string      // further arguments of crimp serve
+	toxiproxy string        // the binary; empty: it takes no part
+	only      *regexp.Regexp
+	among     *regexp.Regexp
 }
 
 func main() {
@@ -49,6 +50,7 @@ func main() {
 	flag.IntVar(&p.sessions, "sessions", 0, "idle sessions held to measure memory; 0: as many as the descriptor limit allows, at most 9000")
 	flag.StringVar(&p.crimp, "crimp", "./crimp", "the crimp binary")
 	flag.StringVar(&args, "args", "", "further arguments of crimp serve, apart by spaces")
+	flag.StringVar(&p.toxiproxy, "toxiproxy", "", "the Toxiproxy server's binary; without it, Toxiproxy takes no part")
 	flag.StringVar(&only, "only", ".", "run only the loads whose name matches")
 	flag.StringVar(&among, "among", ".", "measure only the relays whose name matches; the one compared to always takes part")
 	flag.IntVar(&procs, "procs", 0, "on how many cores at a time this process runs, load and origin; 0: on all")
@@ -100,7 +102,7 @@ func (p *plan) run(dir string) (*results, error) {
 				continue
 			}
 			kinds := slices.DeleteFunc(slices.Clone(l.relays), func(k string) bool {
-				return k != l.base && !p.among.MatchString(k)
+				return k != l.base && !p.among.MatchString(k) || p.toxiproxy == "" && strings.HasPrefix(k, toxiproxy)
 			})
 			for i := range kinds {
 				kind := kinds[(i+round)%len(kinds)]

@@ -11,6 +11,7 @@ import (
 type relay struct {
 	*process
 	origin server
+	api    string // of Toxiproxy
 }
 
 // server is an origin: this process, or nginx.
@@ -31,6 +32,11 @@ func startRelay(dir, kind string, p *plan, l load) (*relay, error) {
 		if cmd, err = r.command(p); err == nil {
 			err = r.start(cmd, l.user)
 		}
+		if err == nil && kind == toxiproxySlicer {
+			if err = slicer(r.api); err != nil {
+				r.process.stop()
+			}
+		}
 	}
 	if err != nil {
 		o.stop()
@@ -46,7 +52,7 @@ func startOrigin(dir string, l load) (server, error) {
 	return serveOrigin()
 }
 
-// command is how a relay is started: crimp, HAProxy and nginx from a file each.
+// command is how a relay is started: all but the plain one from a file each.
 func (r *relay) command(p *plan) (*exec.Cmd, error) {
 	text, found := confOf(r.kind, r.addr, r.origin.at(), r.dir)
 	if !found {
@@ -68,6 +74,11 @@ func (r *relay) command(p *plan) (*exec.Cmd, error) {
 		return exec.Command(find("haproxy"), "-db", "-f", file), nil
 	case "nginx":
 		return nginxCommand(r.dir, file), nil
+	case "toxiproxy":
+		if r.api, err = freeAddr(); err != nil {
+			return nil, err
+		}
+		return toxiproxyCommand(p.toxiproxy, r.api, file)
 	}
 	return copyCommand(r.kind, r.addr, r.origin.at())
 }

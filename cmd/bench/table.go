@@ -113,7 +113,7 @@ processor time is smaller by wrk, and least with answers of 1 KiB.
 func (rs *results) report(p plan) string {
 	var b strings.Builder
 	b.WriteString("# Benchmarks\n\nWritten by `make bench`, which installs the peers it lacks and puts all relays side by side in one run, over loopback.\n\n")
-	b.WriteString(machine())
+	b.WriteString(machine(p))
 	fmt.Fprintf(&b, `
 %d rounds, each going round all relays; %s a measurement. A ratio is taken within a round, and the median over the rounds is shown; the
 figures in units are medians, too. cpu is the processor time of the relay's own processes, user and system; load and origin are other
@@ -217,7 +217,7 @@ func writeTable(b *strings.Builder, lines [][]string) {
 }
 
 // machine describes where this ran, without saying which machine it was.
-func machine() string {
+func machine(p plan) string {
 	text := func(file string) string {
 		b, _ := os.ReadFile(file)
 		return string(b)
@@ -228,8 +228,12 @@ func machine() string {
 	}
 	memory, _ := kibibytes(text("/proc/meminfo"), "MemTotal:")
 	kernel, _, _ := strings.Cut(text("/proc/sys/kernel/osrelease"), "-")
-	return fmt.Sprintf("Machine: %s, %d cores, %d GiB, Linux %s, %s. Peers: HAProxy %s, nginx %s, wrk %s.\n", model, runtime.NumCPU(), (memory+1<<19)>>20,
-		strings.TrimSpace(kernel), strings.Replace(runtime.Version(), "go", "Go ", 1), version("haproxy", "-v"), version("nginx", "-v"), version("wrk", "-v"))
+	peers := fmt.Sprintf("HAProxy %s, nginx %s, wrk %s", version("haproxy", "-v"), version("nginx", "-v"), version("wrk", "-v"))
+	if p.toxiproxy != "" {
+		peers += ", Toxiproxy " + toxiproxyVersion(p.toxiproxy)
+	}
+	return fmt.Sprintf("Machine: %s, %d cores, %d GiB, Linux %s, %s. Peers: %s.\n", model, runtime.NumCPU(), (memory+1<<19)>>20,
+		strings.TrimSpace(kernel), strings.Replace(runtime.Version(), "go", "Go ", 1), peers)
 }
 
 var versionNumber = regexp.MustCompile(`\d+\.\d+(\.\d+)*`)
