@@ -83,11 +83,11 @@ func (p *page) look(what string, in ...string) {
 		p.do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}))
 		for _, name := range in {
 			p.do(chromedp.EmulateViewport(sizes[name][0], sizes[name][1]))
-			p.until("it is drawn", `all('.route').length === 2`)
+			p.until("it is drawn, and the lines of bytes fit", `all('.route').length === 2 && all('.bytes pre').every((e) => e.scrollWidth <= e.clientWidth)`)
 			if over := eval[float64](p, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
 				p.t.Errorf("%s: the page sticks out by %v pixels: %s", name, over, eval[string](p, sticksOut))
 			}
-			if wide := eval[[]string](p, `all('.scroll, .bytes pre').filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.getAttribute('aria-label'))`); len(wide) > 0 {
+			if wide := eval[[]string](p, `all('.scroll').filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.getAttribute('aria-label'))`); len(wide) > 0 {
 				p.t.Errorf("%s: to be scrolled sideways: %s", name, strings.Join(wide, ", "))
 			}
 			if poor := eval[[]string](p, poorContrast); len(poor) > 0 {

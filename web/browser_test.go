@@ -193,6 +193,14 @@ func (p *page) click(css string) {
 // flip presses the switch of a rule: "web truncate".
 func (p *page) flip(name string) { p.t.Helper(); p.click(`[role=switch][aria-label="` + name + `"]`) }
 
+// enter presses what a CSS selector finds, with the keyboard: it does not matter
+// that what comes meanwhile moves it.
+func (p *page) enter(css string) {
+	p.t.Helper()
+	p.until("there is something to press", "(() => { const e = document.querySelector("+quoteJS(css)+"); e?.focus(); return e && document.activeElement === e })()")
+	p.press("\r")
+}
+
 // choose picks an option of a select, as a person would have it.
 func (p *page) choose(css, value string) {
 	p.t.Helper()

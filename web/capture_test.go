@@ -63,7 +63,7 @@ func TestWatchBytes(t *testing.T) {
 	p.until("they have the focus", `text('.bytes .title') === 'Bytes of web/6 following' && document.activeElement.matches('.bytes .entries')`)
 	var got string
 	b.change(func() { got = fmt.Sprint(b.told["capture"]) })
-	if got != "map[buffer:128KiB bytes:2048 rate:100 session:web/6]" {
+	if got != "map[buffer:128KiB bytes:2048 rate:50 session:web/6]" {
 		t.Errorf("the box was asked for %s", got)
 	}
 	b.show(exchanged()...)
@@ -218,7 +218,7 @@ func TestWatchARealSession(t *testing.T) {
 	p.until("the page is live", `text('.connection') === 'live' && toggle('web truncate') !== null`)
 	c := b.dial(t)
 	c.get("/before")
-	p.click(`[aria-label="watch the bytes of web/1"]`)
+	p.enter(`[aria-label="watch the bytes of web/1"]`)
 	p.until("it has begun", `text('.bytes .title') === 'Bytes of web/1 following'`)
 	before := eval[float64](p, `all('.bytes .entry').length`)
 	c.get("/while")
@@ -226,19 +226,20 @@ func TestWatchARealSession(t *testing.T) {
 	if before != 0 || strings.Contains(eval[string](p, `text('.bytes pre')`), "/before") {
 		t.Errorf("it shows what was before it: %v entries", before)
 	}
-	p.flip("web truncate")
+	p.enter(`[role=switch][aria-label="web truncate"]`)
 	p.until("it is in force", `is('web truncate', true)`)
 	c.get("/cut")
 	p.until("the fault is marked between the bytes and the FIN", `/fired .*truncate at body:512 · downstream · after [\d,]+ bytes · FIN · event \d+.*to client FIN at/.test(text('.bytes .entries'))`)
 	c.conn.Close()
 	p.until("it ends with its session", `text('.bytes .title') === 'Bytes of web/1 ended: the session is closed'`)
 
-	p.click(`[aria-label="Watch bytes of web"]`)
+	p.enter(`[aria-label="Watch bytes of web"]`)
 	p.until("a route can be watched", `text('.bytes .title') === 'Bytes of web following'`)
 	b.dial(t).get("/new")
 	p.until("its new sessions are shown", `text('.bytes .entries').includes('web/2') && text('.bytes pre').includes('GET /new')`)
 	p.shoot("bytes-e2e")
-	p.click(`[aria-label="Close the bytes of web"]`)
+	p.enter(`[aria-label="Close the bytes of web"]`)
+	p.until("it is closed", `document.querySelector('.bytes') === null`)
 	all := 0
 	for end := time.Now().Add(patience); all < 16 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		var captures []*middlebox.Capture

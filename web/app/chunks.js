@@ -18,7 +18,7 @@ export const keep = { bytes: 64 << 10, pieces: 400 };
 
 /** What the box is asked for: of a long chunk its beginning, and no more chunks a second than one can read, so that
  * its answers never queue behind them. */
-export const wanted = { bytes: 2048, buffer: '128KiB', rate: 100 };
+export const wanted = { bytes: 2048, buffer: '128KiB', rate: 50 };
 
 export const sessionOver = 'the session is closed';
 
