@@ -54,6 +54,7 @@ func (e *Engine) bytes(d wire.Direction, b []byte) {
 	if e.pair == nil {
 		e.opaque(d, b)
 	} else {
+		e.pair.Whole(d, e.lanes[d].plain())
 		e.pair.Feed(d, b)
 	}
 	if l := &e.lanes[d]; l.kept() >= e.o.Held {

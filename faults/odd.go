@@ -74,6 +74,9 @@ func (e *Engine) oddRequest(x *Exchange) {
 // persists follows, head by head, whether the connection is one that the client
 // keeps (RFC 9112 section 9.3), and marks the request that makes it one too many.
 func (e *Engine) persists(x *Exchange, h *wire.Head) {
+	if saysClose(h) {
+		e.closing = true
+	}
 	kept := e.kept
 	switch {
 	case e.closing || h.Framing == wire.Tunnel:

@@ -69,6 +69,9 @@ type framing struct {
 func (h *Head) framingFields() framing {
 	f := framing{length: -1}
 	for i := range h.Fields {
+		if c := lower(h.Raw[h.Fields[i].Start]); c != 'c' && c != 't' {
+			continue // most, at a glance
+		}
 		name := h.Name(i)
 		trimmed := name
 		for n := len(trimmed); n > 0 && trimmed[n-1] <= ' ' && bytes.IndexByte(beforeColon, trimmed[n-1]) >= 0; n-- {

@@ -79,10 +79,15 @@ func (t *tokenizer) startByte(c byte) (reason string) {
 	return ""
 }
 
-// run is how many bytes at the start of b leave the line where it is: most bytes
-// of a start line are such, of its target above all.
+// run advances over bytes at the start of b that leave the line where it is: most
+// bytes of a start line are such, of its target above all.
 func (t *tokenizer) run(b []byte) (n int) {
 	switch t.line {
+	case inVersion: // up to its last byte
+		for n < len(b) && int(t.seen) < len(version1)-1 && b[n] == version1[t.seen] {
+			n++
+			t.seen++
+		}
 	case inMethod:
 		for n < len(b) && isToken(b[n]) {
 			n++

@@ -48,6 +48,7 @@ type tokenizer struct {
 	mid     bool      // the element in progress has begun: the next piece is not First
 	begins  bool      // the next segment is the first of its message
 	asked   bool      // a request awaited its answer when this response started
+	whole   bool      // see whole.go
 	message int
 	index   int    // of the field, trailer or chunk
 	from    int    // where in head.Raw the field line in progress starts
@@ -167,6 +168,9 @@ func (t *tokenizer) beforeMessage(b []byte) int {
 			t.head = t.pair.newHead()
 		}
 		t.head.reset(t.dir == Upstream)
+		if t.whole {
+			return t.wholeHead(b)
+		}
 	}
 	return 0
 }
@@ -176,7 +180,7 @@ func (t *tokenizer) startLine(b []byte) int {
 	t.head.Raw = append(t.head.Raw, b[:n]...)
 	done := t.line == lineDone
 	if done {
-		t.head.startLine()
+		t.head.startLine(t.head.Raw)
 		t.state = fieldStart
 	}
 	t.sayLine(StartLine, b, n, where)
@@ -264,7 +268,7 @@ func (t *tokenizer) fieldLine(b []byte, part Part) int {
 
 func (t *tokenizer) endField(part Part) {
 	if part == Field {
-		t.head.field(t.from)
+		t.head.field(t.head.Raw, t.from)
 	}
 }
 
