@@ -52,7 +52,7 @@ type Head struct {
 	StartStop int    // after the start line's last byte, line end not counted (0: not yet complete)
 	StartEnd  int    // after the start line's line end
 	Fields    []Line // of the fields whose segment with Last was emitted
-	Complete  bool   // the blank line was seen: framing below is decided
+	Complete  bool   // the blank line was seen: all below from Framing on is decided
 
 	// Start line, as offsets into Raw: method/target/version or version/status/reason.
 	Word [3][2]int
@@ -68,6 +68,8 @@ type Head struct {
 	// Declared is what Content-Length says, whether or not it frames the body
 	// (answers to HEAD, 304); -1 without a usable field.
 	Declared int64
+	// Close and KeepAlive say that Connection lists that word (RFC 9112 section 9.3).
+	Close, KeepAlive bool
 }
 
 // ReadHead finds once more where things stand in a request's head that was kept
@@ -184,6 +186,9 @@ func (h *Head) field(raw []byte, from int) {
 func equalFold(a []byte, b string) bool {
 	if len(a) != len(b) {
 		return false
+	}
+	if string(a) == b { // as nearly everybody spells it
+		return true
 	}
 	for i, c := range a {
 		if lower(c) != lower(b[i]) {

@@ -176,7 +176,13 @@ func (t *tokenizer) beforeMessage(b []byte) int {
 }
 
 func (t *tokenizer) startLine(b []byte) int {
-	n, where := t.scan(b)
+	n, where := 0, ""
+	if t.begins {
+		n = t.wholeLine(b)
+	}
+	if n == 0 {
+		n, where = t.scan(b)
+	}
 	t.head.Raw = append(t.head.Raw, b[:n]...)
 	done := t.line == lineDone
 	if done {
@@ -195,9 +201,6 @@ func (t *tokenizer) scan(b []byte) (n int, where string) {
 		advance = (*tokenizer).sizeByte
 	}
 	for n < len(b) {
-		if n += t.run(b[n:]); n == len(b) {
-			break
-		}
 		if where = advance(t, b[n]); where != "" {
 			return n, where
 		}

@@ -12,11 +12,11 @@ import "bytes"
 // that is one for the steps.
 func (t *tokenizer) wholeHead(b []byte) int {
 	h := t.head
-	n, where := t.scan(b)
-	if t.line == lineDone && where == "" {
+	n := t.wholeLine(b)
+	if n > 0 {
 		h.startLine(b[:n])
 		n = h.fieldLines(b, n)
-		if end := blankLine(b[n:]); end > 0 && n+end <= MaxHead {
+		if end := lineEndOf(b[n:]); end > 0 && n+end <= MaxHead {
 			n += end
 			t.headEnd(b[:n])
 			return n
@@ -39,16 +39,4 @@ func (h *Head) fieldLines(b []byte, n int) int {
 		n += lf + 1
 	}
 	return n
-}
-
-// blankLine is how long the line end is that b starts with; 0: it is none, or not
-// all of it is there.
-func blankLine(b []byte) int {
-	switch {
-	case len(b) > 0 && b[0] == '\n':
-		return 1
-	case len(b) > 1 && b[0] == '\r' && b[1] == '\n':
-		return 2
-	}
-	return 0
 }
