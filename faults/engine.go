@@ -212,6 +212,10 @@ func (e *Engine) release() {
 
 // Deadline is when Step InTick is due; zero: not by itself.
 func (e *Engine) Deadline() time.Time {
+	if e.idle() {
+		e.due = 0
+		return time.Time{}
+	}
 	var first time.Time
 	sooner := func(t time.Time) {
 		if !t.IsZero() && !isNever(t) && (first.IsZero() || t.Before(first)) {
@@ -240,11 +244,19 @@ func (e *Engine) Deadline() time.Time {
 	return first
 }
 
+// idle says that nothing waits and no rule is at work, as is usual.
+func (e *Engine) idle() bool {
+	return e.door == nil && e.lanes[0].idle() && e.lanes[1].idle()
+}
+
 // Behind says that the session has more to do at once, and is made to wait for it.
 func (e *Engine) Behind() { e.due = max(1, e.now.Sub(e.opened)) }
 
 // HeldBytes is how many bytes wait in each direction, said or kept by a stage.
 func (e *Engine) HeldBytes() (down, up int) {
+	if e.idle() {
+		return 0, 0
+	}
 	return e.lanes[wire.Downstream].holding(), e.lanes[wire.Upstream].holding()
 }
 

@@ -78,6 +78,9 @@ func (l *lane) proceed(s *wire.Segment) {
 // holds says that the message in progress is held back.
 func (l *lane) holds() bool { return l.hold != nil && l.hold.on }
 
+// idle says that nothing waits in the direction and no rule is at work on it.
+func (l *lane) idle() bool { return l.out == nil && len(l.chain) == 0 && !l.holds() }
+
 // begin makes ready for a message: whose it is, and which rules are for it.
 func (l *lane) begin() {
 	l.open()

@@ -54,7 +54,7 @@ func (s *Scratch) refill() {
 // pointed to them, free for new ones.
 func (s *Scratch) reuse() {
 	for _, x := range s.past {
-		if len(s.spare) < mostSpare && cap(x.Head.Raw) <= 16<<10 {
+		if len(s.spare) < mostPast && cap(x.Head.Raw) <= 16<<10 {
 			s.spare = append(s.spare, x)
 		}
 	}
@@ -62,5 +62,10 @@ func (s *Scratch) reuse() {
 	s.past = s.past[:0]
 }
 
-// mostSpare bounds the exchanges kept for new ones: no more are usually under way.
-const mostSpare = 16
+// What is kept for others is bounded. An outbox is lent for as long as something
+// waits; an exchange until its answer is there, and that a loop's sessions have one
+// each at a time is usual.
+const (
+	mostSpare = 16
+	mostPast  = 256
+)
