@@ -155,15 +155,20 @@ func (e *Engine) begin(now time.Time) {
 	e.reuse()
 	e.refill()
 	for d := range e.lanes {
-		e.lanes[d].out.compact()
-		e.lanes[d].releaseDue()
+		if l := &e.lanes[d]; l.out != nil {
+			l.out.compact()
+			l.releaseDue()
+		}
 	}
 }
 
 // belated tells the stages that this Step should have been before, if it should.
 func (e *Engine) belated() {
+	if e.due == 0 {
+		return
+	}
 	by := e.now.Sub(e.opened) - e.due
-	if e.due == 0 || by <= 0 {
+	if by <= 0 {
 		return
 	}
 	e.due = 0
@@ -178,6 +183,22 @@ func (e *Engine) belated() {
 
 // finish lets out what has become due, and adds the notes.
 func (e *Engine) finish() []Action {
+	if !e.idle() || e.shelf != nil || e.proxy != nil {
+		e.letOut()
+	}
+	e.settle()
+	e.refilter()
+	if e.pair != nil {
+		e.pair.Rest()
+	}
+	for i := range e.notes {
+		e.actions = append(e.actions, Action{Op: OpNote, Dir: e.notes[i].Dir, Note: &e.notes[i]})
+	}
+	return e.actions
+}
+
+// letOut lets out what has become due, and keeps the rest in memory of its own.
+func (e *Engine) letOut() {
 	for d := range e.lanes {
 		e.lanes[d].settleShelf()
 	}
@@ -193,15 +214,6 @@ func (e *Engine) finish() []Action {
 			l.out = nil
 		}
 	}
-	e.settle()
-	e.refilter()
-	if e.pair != nil {
-		e.pair.Rest()
-	}
-	for i := range e.notes {
-		e.actions = append(e.actions, Action{Op: OpNote, Dir: e.notes[i].Dir, Note: &e.notes[i]})
-	}
-	return e.actions
 }
 
 func (e *Engine) release() {

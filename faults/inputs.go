@@ -261,6 +261,9 @@ func (e *Engine) command(a Act, side Side) {
 
 // wake serves what Deadline announced.
 func (e *Engine) wake() {
+	if e.idle() {
+		return
+	}
 	if e.unserved() && !e.now.Before(e.door.until) {
 		e.turnAway(nil)
 	}
