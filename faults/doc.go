@@ -71,7 +71,9 @@
 // Where nothing at work has to see what comes, Demand says Splice: so many bytes may
 // go by in the kernel. A Skipper needs none of them, up to its place; a Counter none as
 // long as there are few, but their number, which InSkipped brings. Framing stays
-// exact, because the tokenizer says how many bytes of a body are left.
+// exact, because the tokenizer says how many bytes of a body are left. And where
+// nothing on a direction looks into heads, they are not taken apart (lane.plain): a
+// rule that comes into force acts from the next bytes read on, as it does anyway.
 //
 // # Memory
 //

@@ -79,7 +79,7 @@ func (t *tokenizer) startByte(c byte) (reason string) {
 	return ""
 }
 
-// wholeLine advances over the start line that b starts with, if all of it is there
+// wholeLine is how long the start line is that b starts with, if all of it is there
 // and nothing about it is wrong; else it is 0, and startByte finds out how far it is
 // one. Nearly every start line comes so, and byte by byte costs five times as much.
 func (t *tokenizer) wholeLine(b []byte) (n int) {
@@ -95,7 +95,6 @@ func (t *tokenizer) wholeLine(b []byte) (n int) {
 	if end == 0 {
 		return 0
 	}
-	t.line = lineDone
 	return n + end
 }
 

@@ -180,7 +180,9 @@ func (t *tokenizer) startLine(b []byte) int {
 	if t.begins {
 		n = t.wholeLine(b)
 	}
-	if n == 0 {
+	if n > 0 {
+		t.line = lineDone
+	} else {
 		n, where = t.scan(b)
 	}
 	t.head.Raw = append(t.head.Raw, b[:n]...)

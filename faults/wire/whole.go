@@ -23,7 +23,6 @@ func (t *tokenizer) wholeHead(b []byte) int {
 		}
 	}
 	h.reset(h.Request)
-	t.line = lineStart
 	return 0
 }
 
