@@ -153,6 +153,14 @@ func parseRoute(s string) (middlebox.Route, error) {
 	return r, nil
 }
 
+// token is what the box asks for; empty: nothing.
+func (conf *configuration) token() (string, error) {
+	if conf.Control.TokenFile == "" {
+		return "", nil
+	}
+	return readToken(conf.Control.TokenFile)
+}
+
 // readToken reads a token file: one line, the white space around it not counted.
 func readToken(file string) (string, error) {
 	raw, err := os.ReadFile(file)

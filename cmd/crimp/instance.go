@@ -37,12 +37,9 @@ const controlField = "control.listen"
 // start makes a box of a configuration. Every address is bound before it
 // returns, or none: an error changed nothing.
 func start(conf *configuration, log zerolog.Logger) (*instance, error) {
-	token := ""
-	if conf.Control.TokenFile != "" {
-		var err error
-		if token, err = readToken(conf.Control.TokenFile); err != nil {
-			return nil, err
-		}
+	token, err := conf.token()
+	if err != nil {
+		return nil, err
 	}
 	listener, err := net.Listen("tcp", conf.Control.Listen)
 	if err != nil {

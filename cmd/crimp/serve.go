@@ -28,7 +28,8 @@ func serveCommand() *cli.Command {
 Relays the routes of the configuration and of --route, byte for byte while nothing is armed,
 and answers the control protocol. A flag wins over its environment variable, that over the
 file, the file over the default. SIGHUP reads the file again and puts its routes in force as a
-whole; if anything is wrong with it the old ones stay. A seed, control or limits that it says
+whole, and the token that the token file holds now; if anything is wrong with either, all stays
+as it was. Open WebSockets stay, too, with a new token. A seed, control or limits that it says
 otherwise wait for the next start. SIGINT and SIGTERM stop accepting, disarm, let live sessions
 finish for --drain-timeout, then close; a second one ends at once.
 
@@ -181,10 +182,15 @@ func (in *instance) drain(first os.Signal, signals <-chan os.Signal, timeout tim
 	}
 }
 
-// reload puts the file's routes in force again; the flags still win over it. What
-// else it says now, beside what the box was started with, waits for the next start.
+// reload puts the file's routes in force again, and what its token file holds; the
+// flags still win over it. What else it says now, beside what the box was started
+// with, waits for the next start; so does another token file.
 func reload(c *cli.Context, in *instance, started *configuration) {
 	conf, err := configure(c)
+	token := ""
+	if err == nil {
+		token, err = conf.token()
+	}
 	if err == nil {
 		if fault := in.box.Configure(conf.Routes, "SIGHUP"); fault != nil {
 			err = fault
@@ -193,6 +199,9 @@ func reload(c *cli.Context, in *instance, started *configuration) {
 	if err != nil {
 		in.log.Error().Err(err).Msg("not reloaded: the old configuration stays")
 		return
+	}
+	if conf.Control.TokenFile == started.Control.TokenFile && in.server.SetToken(token) {
+		in.log.Info().Msg("the token is another one: it is asked of every request from now on; open WebSockets stay")
 	}
 	if keys := conf.settled(started); len(keys) > 0 {
 		in.log.Warn().Strs("keys", keys).Msg("these were changed, and hold from the next start on")
