@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -91,21 +90,6 @@ func (conf *configuration) check() *faults.Error {
 		errs = faults.Errorf(faults.Invalid, "control.listen", "%s is not a loopback address: control.token_file or --token-file is needed", at)
 	}
 	return errs.And(conf.Limits.Check("limits")).And(middlebox.CheckRoutes(conf.Routes, at))
-}
-
-// settled is what conf says other than the configuration a box was started from,
-// of that which holds until it is started anew.
-func (conf *configuration) settled(from *configuration) (keys []string) {
-	if !conf.drawn && *conf.Seed != *from.Seed {
-		keys = append(keys, "seed")
-	}
-	if !reflect.DeepEqual(conf.Control, from.Control) {
-		keys = append(keys, "control")
-	}
-	if conf.Limits != from.Limits {
-		keys = append(keys, "limits")
-	}
-	return keys
 }
 
 // checkAddress wants host:port to listen on.

@@ -182,33 +182,6 @@ func (in *instance) drain(first os.Signal, signals <-chan os.Signal, timeout tim
 	}
 }
 
-// reload puts the file's routes in force again, and what its token file holds; the
-// flags still win over it. What else it says now, beside what the box was started
-// with, waits for the next start; so does another token file.
-func reload(c *cli.Context, in *instance, started *configuration) {
-	conf, err := configure(c)
-	token := ""
-	if err == nil {
-		token, err = conf.token()
-	}
-	if err == nil {
-		if fault := in.box.Configure(conf.Routes, "SIGHUP"); fault != nil {
-			err = fault
-		}
-	}
-	if err != nil {
-		in.log.Error().Err(err).Msg("not reloaded: the old configuration stays")
-		return
-	}
-	if conf.Control.TokenFile == started.Control.TokenFile && in.server.SetToken(token) {
-		in.log.Info().Msg("the token is another one: it is asked of every request from now on; open WebSockets stay")
-	}
-	if keys := conf.settled(started); len(keys) > 0 {
-		in.log.Warn().Strs("keys", keys).Msg("these were changed, and hold from the next start on")
-	}
-	in.log.Info().Interface("routes", in.addresses().Routes).Msg("reloaded")
-}
-
 // configure reads the file and lays environment and flags over it; cli has
 // already put a flag before its environment variable.
 func configure(c *cli.Context) (*configuration, error) {
