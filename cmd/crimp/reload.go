@@ -14,15 +14,9 @@ import (
 // flags still win over it. What else it says now, beside what the box was started
 // with, waits for the next start; so does another token file.
 func reload(c *cli.Context, in *instance, started *configuration) {
-	conf, err := configure(c)
-	token := ""
+	conf, token, err := again(c)
 	if err == nil {
-		token, err = conf.token()
-	}
-	if err == nil {
-		if fault := in.box.Configure(conf.Routes, "SIGHUP"); fault != nil {
-			err = fault
-		}
+		err = in.box.Configure(conf.Routes, "SIGHUP")
 	}
 	if err != nil {
 		in.log.Error().Err(err).Msg("not reloaded: the old configuration stays")
@@ -35,6 +29,18 @@ func reload(c *cli.Context, in *instance, started *configuration) {
 		in.log.Warn().Strs("keys", keys).Msg("these were changed, and hold from the next start on")
 	}
 	in.log.Info().Interface("routes", in.addresses().Routes).Msg("reloaded")
+}
+
+// again reads what a box was started from a second time.
+func again(c *cli.Context) (conf *configuration, token string, err error) {
+	if c.String("config") == "-" { // a configuration without routes is what it would seem to be now
+		return nil, "", usagef("--config -: standard input was read at the start, and cannot be read again")
+	}
+	if conf, err = configure(c); err != nil {
+		return nil, "", err
+	}
+	token, err = conf.token()
+	return conf, token, err
 }
 
 // settled is what conf says other than the configuration a box was started from,
