@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 )
@@ -113,6 +114,43 @@ func TestHelpIsWhole(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Help is read in a terminal beside something else.
+func TestHelpIsNarrow(t *testing.T) {
+	help := func(name string) {
+		var out strings.Builder
+		if code := run(append(strings.Fields(name), "--help"), &out, io.Discard); code != 0 {
+			t.Errorf("%s --help: exit %d", name, code)
+		}
+		if n := strings.Count(out.String(), "\n"); n < 10 {
+			t.Errorf("%s --help has %d lines", name, n)
+		}
+		for line := range strings.Lines(out.String()) {
+			if line = strings.TrimSuffix(line, "\n"); utf8.RuneCountInString(line) > helpWidth {
+				t.Errorf("%s --help: over %d columns: %s", name, helpWidth, line)
+			}
+		}
+	}
+	help("crimp")
+	everyCommand(newApp(io.Discard, io.Discard), func(name string, _ *cli.Command) { help(name) })
+}
+
+// A word that is wider than the line has one for itself; nothing is lost.
+func TestFold(t *testing.T) {
+	for text, want := range map[string]string{
+		"":              "",
+		"a":             "a",
+		"abc de f":      "abc|de f",
+		"abcdefgh i":    "abcdefgh|i",
+		"a bcdefgh i j": "a|bcdefgh|i j",
+		"äöü äö ü":      "äöü|äö ü",
+		"ab cd":         "ab cd",
+	} {
+		if got := fold(strings.Fields(text), 5, "|"); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
 }
 
 // The file that the help of serve shows is one that it takes.

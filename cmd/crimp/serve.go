@@ -42,7 +42,7 @@ The README has all keys of it.`,
 			"crimp serve --route db=127.0.0.1:0,10.0.0.5:5432,tcp --addr-file addresses.json"),
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "config", Aliases: []string{"c"}, Category: groupServe, Usage: "the configuration `FILE` (YAML); - is standard input", EnvVars: []string{"CRIMP_CONFIG"}},
-			&cli.StringSliceFlag{Name: "route", Category: groupServe, Usage: "a further `NAME=LISTEN,UPSTREAM[,http|tcp|proxy]` or NAME=LISTEN,proxy, or in place of the file's of that name", EnvVars: []string{"CRIMP_ROUTE"}},
+			&cli.StringSliceFlag{Name: "route", Category: groupServe, Usage: "a further `ROUTE`, or one in place of the file's of that name, as " + routeForm + " or NAME=LISTEN,proxy", EnvVars: []string{"CRIMP_ROUTE"}},
 			seedFlag("seed", groupServe, "the number `N` that all chance comes from: the same one, the same faults; drawn and logged if not given", "CRIMP_SEED"),
 			&cli.StringSliceFlag{Name: "limit", Category: groupServe, Usage: "a limit `NAME=VALUE`, such as held_bytes=512MiB: sessions excess held_bytes held_bytes_per_session linger events exchanges", EnvVars: []string{"CRIMP_LIMIT"}},
 			typedFlag("loops", groupServe, "relay with `N` event loops, a core each; by default one on up to two cores, else half the cores", "", []string{"CRIMP_LOOPS"}, parseLoops),
