@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,7 +22,7 @@ import (
 // Tags beside json: `required:"true"` refuses an object without the key,
 // `enum:"a,b"`, `min` and `max` bound it, `accept:"number"` lets a string field
 // take a JSON number as its text, `accept:"text"` lets a number or bool be given
-// as a string. A type may decode itself with
+// as a string. On an embedded struct `without:"a,b"` leaves out keys that it has. A type may decode itself with
 // UnmarshalStrict(raw []byte, field string) *Error.
 func DecodeStrict(raw []byte, into any, field string) *Error {
 	v := reflect.ValueOf(into)
@@ -330,11 +331,11 @@ func fieldsOf(t reflect.Type) []structField {
 		if key == "-" || !f.IsExported() || f.Anonymous && key == "" && f.Type.Kind() == reflect.Struct {
 			continue
 		}
-		if !flattened(t, f.Index) {
-			continue
-		}
 		if key == "" {
 			key = f.Name
+		}
+		if !flattened(t, f.Index, key) {
+			continue
 		}
 		out = append(out, structField{key: key, index: f.Index, required: f.Tag.Get("required") == "true",
 			lenient: f.Tag.Get("accept") != "", limits: limitsOf(t.String()+"."+f.Name, f)})
@@ -342,17 +343,23 @@ func fieldsOf(t reflect.Type) []structField {
 	return out
 }
 
-// flattened says whether the field is reached through embedded structs only that
-// have no key of their own.
-func flattened(t reflect.Type, path []int) bool {
+// flattened says whether the field of that key is reached through embedded structs
+// only that have no key of their own and are not embedded without it.
+func flattened(t reflect.Type, path []int, key string) bool {
 	for _, i := range path[:len(path)-1] {
 		f := t.Field(i)
-		if f.Type.Kind() != reflect.Struct || f.Tag.Get("json") != "" {
+		if f.Type.Kind() != reflect.Struct || f.Tag.Get("json") != "" || Without(f, key) {
 			return false
 		}
 		t = f.Type
 	}
 	return true
+}
+
+// Without says whether the tag of an embedded field leaves out that key of what it
+// embeds: `without:"since,limit"`.
+func Without(embedded reflect.StructField, key string) bool {
+	return slices.Contains(strings.Split(embedded.Tag.Get("without"), ","), key)
 }
 
 func findStructField(fields []structField, key string) *structField {

@@ -99,7 +99,7 @@ Acts on the session with that ID, or on all live ones that the filter picks.
 			"crimp session web/3 rst",
 			"crimp session --match client=10.0.0.7 stall --side client",
 			"crimp session --route web --outcome open close"),
-		Flags: boxFlags(append(filterFlags(),
+		Flags: boxFlags(append(pickFlags(),
 			typedFlag("side", groupAct, "on which `SIDE`: client, server or both", "both", nil, oneOf("client", "server", "both")),
 			whyFlag(), jsonFlag())...),
 		Action: func(c *cli.Context) error {
