@@ -138,7 +138,11 @@ func (l list) run(ctx context.Context, c *cli.Context, box *control.Client, f mi
 
 func (l list) fetch(ctx context.Context, c *cli.Context, box *control.Client, f middlebox.Filter) (kept []json.RawMessage, seq string, err error) {
 	var answer map[string]json.RawMessage
-	var params any = f
+	asked := f
+	if l.keep != nil {
+		asked.Limit = 0 // of what is kept
+	}
+	var params any = asked
 	if l.unfiltered {
 		params = control.Nothing{}
 	}
