@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -73,12 +72,10 @@ func readFile(file string) (source []byte, name string, err error) {
 		source, err = io.ReadAll(io.LimitReader(os.Stdin, maxFile+1))
 		return source, "stdin", err
 	}
-	source, err = os.ReadFile(file)
-	var at *os.PathError
-	if errors.As(err, &at) {
-		return nil, "", usagef("%s: %v", file, at.Err)
+	if source, err = os.ReadFile(file); err != nil {
+		return nil, "", usagef("%s: %v", file, bare(err))
 	}
-	return source, filepath.Clean(file), err
+	return source, filepath.Clean(file), nil
 }
 
 // check judges what decoding cannot: all that would fail later without touching

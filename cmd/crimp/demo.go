@@ -41,7 +41,7 @@ ready, disarmed, as rules of their own names: arm one with a click on the dashbo
 			&cli.BoolFlag{Name: "quiet-client", Category: groupDemo, Usage: "the client does not tell what it saw", DisableDefaultText: true},
 			durationFlag("client-interval", groupDemo, "one request each `DURATION`; 0s: no client", "1s"),
 			seedFlag("seed", groupServe, "the number `N` that all chance comes from: the same one, the same faults; drawn if not given", "CRIMP_SEED"),
-			&cli.StringFlag{Name: "addr-file", Category: groupServe, Usage: "once ready, write the resolved addresses to this `FILE` as {control, routes}", EnvVars: []string{"CRIMP_ADDR_FILE"}},
+			addrFileFlag(),
 			durationFlag("drain-timeout", groupServe, "after the first signal sessions may go on for this `DURATION`", "1s", "CRIMP_DRAIN_TIMEOUT"),
 			&cli.StringFlag{Name: "control", Category: groupControl, Usage: "listen for control clients and the dashboard on `ADDR`", Value: defaultControl, EnvVars: []string{"CRIMP_CONTROL"}},
 			&cli.StringFlag{Name: "token-file", Category: groupControl, Usage: "ask for the token in this `FILE`; needed where the address is not loopback", EnvVars: []string{"CRIMP_TOKEN_FILE"}},
@@ -67,15 +67,9 @@ func demo(c *cli.Context) error {
 		return codef(exitStart, "origin: %v", err)
 	}
 	defer stopOrigin()
-	in, err := startDemo(c, origin, log)
+	in, err := startTelling(c, func() (*instance, error) { return startDemo(c, origin, log) })
 	if err != nil {
 		return err
-	}
-	if file := c.String("addr-file"); file != "" {
-		if err := writeAddresses(file, in.addresses()); err != nil {
-			in.kill()
-			return codef(exitStart, "--addr-file: %v", err)
-		}
 	}
 	web := in.addresses().Routes["web"]
 	introduce(c, in.url(), web)

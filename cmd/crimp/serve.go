@@ -47,7 +47,7 @@ The README has all keys of it.`,
 			&cli.StringSliceFlag{Name: "limit", Category: groupServe, Usage: "a limit `NAME=VALUE`, such as held_bytes=512MiB: sessions excess held_bytes held_bytes_per_session linger events exchanges", EnvVars: []string{"CRIMP_LIMIT"}},
 			typedFlag("loops", groupServe, "relay with `N` event loops, a core each; by default one on up to two cores, else half the cores", "", []string{"CRIMP_LOOPS"}, parseLoops),
 			durationFlag("drain-timeout", groupServe, "after the first signal sessions may go on for this `DURATION`", "10s", "CRIMP_DRAIN_TIMEOUT"),
-			&cli.StringFlag{Name: "addr-file", Category: groupServe, Usage: "once ready, write the resolved addresses to this `FILE` as {control, routes}", EnvVars: []string{"CRIMP_ADDR_FILE"}},
+			addrFileFlag(),
 			&cli.StringFlag{Name: "control", Category: groupControl, Usage: "listen for control clients and the dashboard on `ADDR`", DefaultText: defaultControl, EnvVars: []string{"CRIMP_CONTROL"}},
 			&cli.StringFlag{Name: "token-file", Category: groupControl, Usage: "ask for the token in this `FILE`; needed where the address is not loopback", EnvVars: []string{"CRIMP_TOKEN_FILE"}},
 			&cli.StringSliceFlag{Name: "origin", Category: groupControl, Usage: "a further `ORIGIN` whose pages may connect", EnvVars: []string{"CRIMP_ORIGIN"}},
@@ -118,22 +118,9 @@ func serve(c *cli.Context) error {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
-	file := c.String("addr-file")
-	if file != "" {
-		// A file of an earlier run would tell a waiting script wrong addresses.
-		if err := os.Remove(file); err != nil && !os.IsNotExist(err) {
-			return codef(exitStart, "--addr-file: %v", err)
-		}
-	}
-	in, err := start(conf, log)
+	in, err := startTelling(c, func() (*instance, error) { return start(conf, log) })
 	if err != nil {
 		return err
-	}
-	if file != "" {
-		if err := writeAddresses(file, in.addresses()); err != nil {
-			in.kill()
-			return codef(exitStart, "--addr-file: %v", err)
-		}
 	}
 	log.Info().Str("control", in.url()).Interface("routes", in.addresses().Routes).Uint64("seed", *conf.Seed).Str("version", build().Version).Msg("ready")
 	drain, _ := flagValue[time.Duration](c, "drain-timeout")
