@@ -133,6 +133,9 @@ func actParams(c *cli.Context) (control.ActParams, error) {
 	if c.Args().Len() == 1 && reflect.ValueOf(f).IsZero() && slices.Contains(actNames, p.Act) {
 		return p, usagef("crimp session %s: which? an ID such as web/3, or a filter such as --route web", p.Act)
 	}
+	if id := p.Act; c.Args().Len() == 2 && slices.Contains(actNames, c.Args().First()) {
+		return p, usagef("crimp session: the session goes first: crimp session %s %s", id, c.Args().First())
+	}
 	if _, err := oneOf(actNames...)(p.Act); err != nil {
 		return p, usagef("crimp session: %v", err)
 	}

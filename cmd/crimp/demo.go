@@ -99,6 +99,9 @@ func demo(c *cli.Context) error {
 	return err
 }
 
+// asFlags names a key by the flag it came from: there is no file.
+var asFlags = strings.NewReplacer("routes[0].", "--", "control.token_file", "--token-file", controlField, "--control")
+
 // startDemo starts the box; where an address is taken it takes another.
 func startDemo(c *cli.Context, origin string, log zerolog.Logger) (*instance, error) {
 	seed, given := flagValue[uint64](c, "seed")
@@ -109,8 +112,8 @@ func startDemo(c *cli.Context, origin string, log zerolog.Logger) (*instance, er
 	conf.Seed, conf.Control = &seed, control.Settings{Listen: c.String("control"), TokenFile: c.String("token-file")}
 	conf.Routes = []middlebox.Route{{Name: "web", Listen: c.String("listen"), Upstream: origin, Protocol: "http", Rules: headline()}}
 	if fault := conf.check(); fault != nil {
-		for _, e := range fault.All() { // there is no file: it came from a flag
-			e.Field = strings.NewReplacer("routes[0].", "--", "control.token_file", "--token-file", controlField, "--control").Replace(e.Field)
+		for _, e := range fault.All() {
+			e.Field = asFlags.Replace(e.Field)
 		}
 		return nil, usagef("%s", fault)
 	}
@@ -126,6 +129,7 @@ func startDemo(c *cli.Context, origin string, log zerolog.Logger) (*instance, er
 		}
 		host, port, _ := net.SplitHostPort(*taken)
 		if port == "0" {
+			fault.Field = asFlags.Replace(fault.Field)
 			return in, err
 		}
 		fmt.Fprintf(c.App.ErrWriter, "%s; using another port\n", fault.Message)
