@@ -13,7 +13,8 @@ import (
 // DecodeStrict reads one JSON value into what into points to, as encoding/json
 // does but for this: an unknown key, a key given twice and text after the value
 // are errors; keys compare exactly; a wrong type says what was expected. What is
-// not given stays as it is, so into may hold defaults; so does what is null.
+// not given stays as it is, so into may hold defaults; so does what is null, but in a
+// list null is an error.
 //
 // The error's Field is the path of what it is about, starting with field:
 // "routes[0].rules[1].params.at". It goes on behind a mistake and tells of all;
@@ -226,7 +227,12 @@ func (n *node) decodeList(v reflect.Value, field string) *Error {
 		if errs.full() {
 			break
 		}
-		errs = errs.And(n.items[i].decode(v.Index(i), index(field, i), false))
+		item := &n.items[i]
+		if k := v.Type().Elem().Kind(); item.kind == nullNode && k != reflect.Interface && k != reflect.Pointer {
+			errs = errs.And(Errorf(Invalid, index(field, i), "expected an item, got nothing"))
+			continue
+		}
+		errs = errs.And(item.decode(v.Index(i), index(field, i), false))
 	}
 	return errs
 }

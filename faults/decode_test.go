@@ -87,6 +87,7 @@ func TestDecodeStrictRefuses(t *testing.T) {
 		`{"name": "a", "maybe": {}}`:                      `f.maybe: expected a whole number, got an object`,
 		`{"name": "a", "ratio": []}`:                      `f.ratio: expected a number, got a list`,
 		`{"name": "a", "list": {}}`:                       `f.list: expected a list, got an object`,
+		`{"name": "a", "list": [{}, null]}`:               `f.list[1]: expected an item, got nothing`,
 		`{"name": "a", "list": [1]}`:                      `f.list[0]: expected an object, got number 1`,
 		`{"name": "a", "list": [{"wait": 250}]}`:          `f.list[0].wait: expected a duration such as 250ms, got number 250: a bare number does not say its unit`,
 		`{"name": "a", "list": [{"wait": "250"}]}`:        `f.list[0].wait: expected a duration such as 250ms, got 250: a bare number does not say its unit`,

@@ -86,7 +86,7 @@ func (conf *configuration) check() *faults.Error {
 	if errs == nil && !isLoopback(at) && conf.Control.TokenFile == "" {
 		errs = faults.Errorf(faults.Invalid, "control.listen", "%s is not a loopback address: control.token_file or --token-file is needed", at)
 	}
-	return errs.And(conf.Limits.Check("limits")).And(middlebox.CheckRoutes(conf.Routes, at))
+	return errs.And(conf.Control.Check("control")).And(conf.Limits.Check("limits")).And(middlebox.CheckRoutes(conf.Routes, at))
 }
 
 // checkAddress wants host:port to listen on.
