@@ -299,7 +299,7 @@ func TestDrainEnds(t *testing.T) {
 // A step that panics ends its session; the others do not notice.
 func TestPanicInAStep(t *testing.T) {
 	b, client, server := pair(t, Config{})
-	other, _ := again(t, b, client)
+	other, _ := again(t, b)
 	b.on(b.loops[0], func(l *loop) { l.sessions[0].eng = nil }) // as wrong as a step can be
 	say(t, client, "hello")
 	wantEnd(t, client, "", "rst")

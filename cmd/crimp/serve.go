@@ -43,13 +43,13 @@ The README has all keys of it.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "config", Aliases: []string{"c"}, Category: groupServe, Usage: "the configuration `FILE` (YAML); - is standard input", EnvVars: []string{"CRIMP_CONFIG"}},
 			&cli.StringSliceFlag{Name: "route", Category: groupServe, Usage: "a further `ROUTE`, or one in place of the file's of that name, as " + routeForm + " or NAME=LISTEN,proxy", EnvVars: []string{"CRIMP_ROUTE"}},
-			seedFlag("seed", groupServe, "the number `N` that all chance comes from: the same one, the same faults; drawn and logged if not given", "CRIMP_SEED"),
+			seedFlag("drawn and logged"),
 			&cli.StringSliceFlag{Name: "limit", Category: groupServe, Usage: "a limit `NAME=VALUE`, such as held_bytes=512MiB: sessions excess held_bytes held_bytes_per_session linger events exchanges", EnvVars: []string{"CRIMP_LIMIT"}},
 			typedFlag("loops", groupServe, "relay with `N` event loops, a core each; by default one on up to two cores, else half the cores", "", []string{"CRIMP_LOOPS"}, parseLoops),
-			durationFlag("drain-timeout", groupServe, "after the first signal sessions may go on for this `DURATION`", "10s", "CRIMP_DRAIN_TIMEOUT"),
+			drainFlag("10s"),
 			addrFileFlag(),
 			&cli.StringFlag{Name: "control", Category: groupControl, Usage: "listen for control clients and the dashboard on `ADDR`", DefaultText: defaultControl, EnvVars: []string{"CRIMP_CONTROL"}},
-			&cli.StringFlag{Name: "token-file", Category: groupControl, Usage: "ask for the token in this `FILE`; needed where the address is not loopback", EnvVars: []string{"CRIMP_TOKEN_FILE"}},
+			tokenFileFlag(),
 			&cli.StringSliceFlag{Name: "origin", Category: groupControl, Usage: "a further `ORIGIN` whose pages may connect", EnvVars: []string{"CRIMP_ORIGIN"}},
 			&cli.StringSliceFlag{Name: "host", Category: groupControl, Usage: "a further `NAME` the box may be called by", EnvVars: []string{"CRIMP_HOST"}},
 			levelFlag("info"), formatFlag(),
@@ -76,8 +76,16 @@ const (
 	groupLog     = "Log (on stderr)"
 )
 
-func seedFlag(name, category, usage string, env ...string) cli.Flag {
-	return typedFlag(name, category, usage, "", env, parseSeed)
+func seedFlag(otherwise string) cli.Flag {
+	return typedFlag("seed", groupServe, "the number `N` that all chance comes from: the same one, the same faults; "+otherwise+" if not given", "", []string{"CRIMP_SEED"}, parseSeed)
+}
+
+func drainFlag(preset string) cli.Flag {
+	return durationFlag("drain-timeout", groupServe, "after the first signal sessions may go on for this `DURATION`", preset, "CRIMP_DRAIN_TIMEOUT")
+}
+
+func tokenFileFlag() cli.Flag {
+	return &cli.StringFlag{Name: "token-file", Category: groupControl, Usage: "ask for the token in this `FILE`; needed where the address is not loopback", EnvVars: []string{"CRIMP_TOKEN_FILE"}}
 }
 
 // parseLoops reads how many loops; more than a machine has cores for is a slip.
