@@ -205,23 +205,26 @@ func TestIPv6(t *testing.T) {
 	}
 }
 
-// A sleep is never shorter than asked, and by the coarse call neither.
-func TestSleepIsNeverEarly(t *testing.T) {
+// A sleep is not shorter than asked, and by the coarse call neither. A signal, such as
+// Go's own at a collection of garbage, may cut some short, not half of them.
+func TestSleepIsNotEarly(t *testing.T) {
+	const times = 20
 	for _, coarse := range []bool{false, true} {
 		k := newKernel(t)
 		k.coarse = coarse
 		for _, d := range []time.Duration{1, 100 * time.Microsecond, 1500 * time.Microsecond} {
-			before := time.Now()
-			if n := k.Wait(d, make([]Event, 1)); n != 0 {
-				t.Fatalf("%d events", n)
-			}
-			if took := time.Since(before); took < d {
-				// A signal may cut a sleep short, but not each time.
-				before = time.Now()
-				k.Wait(d, make([]Event, 1))
-				if took = time.Since(before); took < d {
-					t.Errorf("coarse %v: slept %v of %v", coarse, took, d)
+			early := 0
+			for range times {
+				before := time.Now()
+				if n := k.Wait(d, make([]Event, 1)); n != 0 {
+					t.Fatalf("%d events", n)
 				}
+				if time.Since(before) < d {
+					early++
+				}
+			}
+			if early > times/2 {
+				t.Errorf("coarse %v: %d of %d sleeps were shorter than %v", coarse, early, times, d)
 			}
 		}
 	}
