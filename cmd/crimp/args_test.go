@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -151,6 +152,30 @@ func TestFold(t *testing.T) {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
+}
+
+// What could not be written, as on a full disk, is told: a part is not the whole.
+func TestOutputThatFails(t *testing.T) {
+	for _, words := range []string{"crimp --help", "crimp arm --help", "crimp faults", "crimp faults cut", "crimp faults --json", "crimp version"} {
+		var told strings.Builder
+		out := &disk{room: 20}
+		if code := run(strings.Fields(words), out, &told); code != exitFailed || told.String() != errFull.Error()+"\n" {
+			t.Errorf("%s: exit %d, %q", words, code, told.String())
+		}
+	}
+}
+
+var errFull = errors.New("no space left")
+
+// disk is a file for which there is so much room.
+type disk struct{ room int }
+
+func (d *disk) Write(b []byte) (int, error) {
+	n := min(len(b), d.room)
+	if d.room -= n; n < len(b) {
+		return n, errFull
+	}
+	return n, nil
 }
 
 // The file that the help of serve shows is one that it takes.

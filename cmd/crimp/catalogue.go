@@ -52,8 +52,7 @@ func listFaults(c *cli.Context) error {
 		}
 		t.add(f.Name, f.Is, f.Summary)
 	}
-	t.print(w)
-	return nil
+	return t.print(w)
 }
 
 func showFault(c *cli.Context, name string) error {

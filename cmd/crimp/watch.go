@@ -218,8 +218,7 @@ func (l list) print(c *cli.Context, w io.Writer, items []json.RawMessage) error 
 		}
 		t.add(cells...)
 	}
-	t.print(w)
-	return nil
+	return t.print(w)
 }
 
 // filter reads the filter flags that the command has.
