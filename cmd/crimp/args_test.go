@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
+
+	"crimp/faults"
 )
 
 func TestArrange(t *testing.T) {
@@ -119,22 +121,28 @@ func TestHelpIsWhole(t *testing.T) {
 
 // Help is read in a terminal beside something else.
 func TestHelpIsNarrow(t *testing.T) {
-	help := func(name string) {
+	narrow := func(command string) {
 		var out strings.Builder
-		if code := run(append(strings.Fields(name), "--help"), &out, io.Discard); code != 0 {
-			t.Errorf("%s --help: exit %d", name, code)
+		if code := run(strings.Fields(command), &out, io.Discard); code != 0 {
+			t.Errorf("%s: exit %d", command, code)
 		}
-		if n := strings.Count(out.String(), "\n"); n < 10 {
-			t.Errorf("%s --help has %d lines", name, n)
+		text, _, _ := strings.Cut(out.String(), "\nExample: ") // what follows is to be typed
+		if n := strings.Count(text, "\n"); n < 5 {
+			t.Errorf("%s has %d lines", command, n)
 		}
-		for line := range strings.Lines(out.String()) {
+		for line := range strings.Lines(text) {
 			if line = strings.TrimSuffix(line, "\n"); utf8.RuneCountInString(line) > helpWidth {
-				t.Errorf("%s --help: over %d columns: %s", name, helpWidth, line)
+				t.Errorf("%s: over %d columns: %s", command, helpWidth, line)
 			}
 		}
 	}
-	help("crimp")
-	everyCommand(newApp(io.Discard, io.Discard), func(name string, _ *cli.Command) { help(name) })
+	narrow("crimp --help")
+	everyCommand(newApp(io.Discard, io.Discard), func(name string, _ *cli.Command) { narrow(name + " --help") })
+	for _, f := range faults.Catalogue() {
+		if f.PresetOf == nil { // a preset's default may be a whole message
+			narrow("crimp faults " + f.Name)
+		}
+	}
 }
 
 // A word that is wider than the line has one for itself; nothing is lost.
