@@ -1,6 +1,7 @@
 # make test is all that CI runs; it installs what it lacks by itself.
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+TOXIPROXY   := github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0
 BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME    ?= 20s
 SOAK_RUNS   ?= 1000000
@@ -20,7 +21,7 @@ help:
 	@echo "make soak    SOAK_RUNS=$(SOAK_RUNS) simulated worlds"
 	@echo "make chaos   CHAOS=$(CHAOS) of real sockets, random rules and peers of all tempers"
 	@echo "make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)"
-	@echo "make bench   crimp beside HAProxy, nginx and io.Copy, into docs/benchmarks.md"
+	@echo "make bench   crimp beside HAProxy, nginx, Toxiproxy and io.Copy, measured by wrk, too; into docs/benchmarks.md"
 	@echo "make gobench BENCH=$(BENCH) BASE=: the Go benchmarks, six times, summed up by benchstat; beside a git revision or an earlier run"
 	@echo "make docs    what is generated in README.md and docs/faults.md anew"
 
@@ -58,10 +59,11 @@ soak:
 chaos:
 	CRIMP_CHAOS=$(CHAOS) $(GO) test -race -count=1 -run '^TestChaos$$' -timeout 0 -v ./cmd/crimp/e2e
 
-# ROUNDS rounds of all relays take about a minute each. The report is of this machine.
+# ROUNDS rounds of all relays take nearly two minutes each. The report is of this machine.
 bench: build
 	@.ci/tools bench
-	$(GO) run ./cmd/bench -rounds $(ROUNDS) -out docs/benchmarks.md
+	@peers=$$(mktemp -d) && trap 'rm -rf "$$peers"' EXIT && GOBIN=$$peers $(GO) install $(TOXIPROXY) && \
+	$(GO) run ./cmd/bench -rounds $(ROUNDS) -toxiproxy $$peers/server -out docs/benchmarks.md
 
 # The run is left in gobench.out. BASE is what it is put beside: a revision, whose
 # benchmarks are run first, or the file of an earlier run.

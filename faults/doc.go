@@ -62,9 +62,9 @@
 //	gag       the same, while a rule has pulled its cable                   packet.go
 //
 // A kind that needs the whole of a body to change it keeps it itself, and says what it
-// made when the body is whole (coded.go). What stages keep counts as held too; what is
-// more than may be goes on as it came, for to leave its source unread would be for
-// ever (keep.go).
+// made when the body is whole (coded.go). What stages keep counts as held, as all that
+// waits here does; but what is more than may be goes on as it came, for to leave its
+// source unread would be for ever (keep.go).
 //
 // # Unseen bytes
 //

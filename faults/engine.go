@@ -264,12 +264,13 @@ func (e *Engine) idle() bool {
 // Behind says that the session has more to do at once, and is made to wait for it.
 func (e *Engine) Behind() { e.due = max(1, e.now.Sub(e.opened)) }
 
-// HeldBytes is how many bytes wait in each direction, said or kept by a stage.
+// HeldBytes is how many bytes wait in each direction: said, kept by a stage, or the
+// beginning of a message that a rule must see more of.
 func (e *Engine) HeldBytes() (down, up int) {
 	if e.idle() {
 		return 0, 0
 	}
-	return e.lanes[wire.Downstream].holding(), e.lanes[wire.Upstream].holding()
+	return e.lanes[wire.Downstream].held(), e.lanes[wire.Upstream].held()
 }
 
 // Offset is how many bytes of a direction's stream came in: the place of the next

@@ -24,7 +24,8 @@ func (l *lane) terminate(from *slot, t term, at time.Time, by *late) {
 		s.w.at, s.w.by = at, by
 		at, by = s.w.when(), s.w.binding()
 		if ender, ok := s.stage.(Ender); ok && !s.w.ended {
-			s.w.passing = &t
+			passing := t // a copy, lest every t is allocated
+			s.w.passing = &passing
 			ender.End(&s.w)
 			return
 		}

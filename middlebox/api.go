@@ -218,7 +218,14 @@ type Filter struct {
 	Type    string       `json:"type,omitempty"`
 	Outcome string       `json:"outcome,omitempty"`
 	Since   string       `json:"since,omitempty" accept:"number"` // a seq, a duration back, or "armed"
-	Limit   int          `json:"limit,omitempty"`                 // the newest so many
+	Limit   int          `json:"limit,omitempty" min:"0"`         // the newest so many; 0: all
+}
+
+// RuleFilter picks rules by name: what else a Filter has is of traffic.
+type RuleFilter struct {
+	Route string `json:"route,omitempty"`
+	Rule  string `json:"rule,omitempty"`
+	Limit int    `json:"limit,omitempty" min:"0"` // the last so many; 0: all
 }
 
 // List answers every list call.

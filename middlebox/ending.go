@@ -79,10 +79,13 @@ func (g *leg) settle() {
 	}
 }
 
-// fin says FIN, once.
+// fin says FIN, once. Where the peer has said its own, what follows is the close, at
+// the turn's end, which says it as well and for less: nothing can be unread.
 func (g *leg) fin() {
 	if !g.shut && !g.broken {
-		g.s.l.k.ShutdownWrite(g.sock)
+		if !g.eof {
+			g.s.l.k.ShutdownWrite(g.sock)
+		}
 		if g.s.captured {
 			g.captureFin()
 		}

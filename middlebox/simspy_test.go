@@ -224,5 +224,8 @@ func (k *spy) Reset(s sys.Socket) {
 func (k *spy) bury(s sys.Socket, reset bool) {
 	t := k.tap(s)
 	t.closed, t.reset = k.now(total(t.out)), reset
+	if !reset && t.shut.step == 0 && t.eof.step > 0 {
+		t.shut = t.closed
+	}
 	k.taps[s] = nil
 }

@@ -1,10 +1,21 @@
 package main
 
 import (
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
+
+// TestMain lets the test be the plain relay, as the program is.
+func TestMain(m *testing.M) {
+	fail(runAsCopy())
+	os.Exit(m.Run())
+}
 
 func TestMedianOfRounds(t *testing.T) {
 	base := &row{relay: "base", samples: map[int]sample{0: {cpu: 1}, 1: {cpu: 2}, 2: {cpu: 10}}}
@@ -56,5 +67,57 @@ func TestReport(t *testing.T) {
 		if !strings.Contains(report, want) {
 			t.Errorf("%q is not in the report:\n%s", want, report)
 		}
+	}
+}
+
+func TestFigures(t *testing.T) {
+	const before = "Running 1s test @ http://127.0.0.1:8080/64\n  1 threads and 64 connections\nRequests/sec: 50000.00\n\n"
+	for _, c := range []struct{ said, want string }{
+		{before + `{"requests":60000,"duration":1200000,"mean":912.500,"p50":850,"p99":2100,"errors":0}` + "\n", "rate 5e+04/s  p50 0.85 ms  p99 2.1 ms"},
+		{before + `{"requests":60000,"duration":1200000,"mean":912.500,"p50":850,"p99":2100,"errors":2}`, "wrk counts 2 errors"},
+		{before + `{"requests":0,"duration":1200000,"mean":0.000,"p50":0,"p99":0,"errors":0}`, "wrk got no answer"},
+		{before, "want its figures in the last line"},
+		{"", "want its figures in the last line"},
+	} {
+		f, err := readFigures([]byte(c.said))
+		got := f.sample(300 * time.Millisecond).String()
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.Contains(got, c.want) {
+			t.Errorf("of %q: %q, want %q", c.said, got, c.want)
+		}
+	}
+	f, err := readFigures([]byte(`{"requests":60000,"duration":1200000,"mean":912.5,"p50":850,"p99":2100}`))
+	s := f.sample(300 * time.Millisecond)
+	if got := duration(s.cpu) + " " + millis(s.mean); got != "5.0 us 0.91" || err != nil {
+		t.Errorf("cpu and mean %s, %v, want 5.0 us 0.91", got, err)
+	}
+}
+
+// A relay with nginx behind it, over real sockets: what wrk will ask for is there.
+func TestNginxOrigin(t *testing.T) {
+	r, err := startRelay(t.TempDir(), plainCopy, &plan{}, load{nginx: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.stop()
+	for _, l := range loads {
+		if !l.nginx {
+			continue
+		}
+		answer, err := http.Get("http://" + r.addr + "/" + strconv.FormatInt(l.size, 10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err != nil || answer.StatusCode != 200 || answer.Close || !bytes.Equal(body, filler[:l.size]) {
+			t.Errorf("%s is answered with %s, close %v, %d bytes, %v, want 200, to persist, and %d",
+				l.name, answer.Status, answer.Close, len(body), err, l.size)
+		}
+	}
+	if _, err := cpuOf(r.cmd.Process.Pid); err != nil {
+		t.Error(err)
 	}
 }

@@ -15,9 +15,11 @@ const (
 	haproxyTCP  = "haproxy tcp"
 	haproxyHTTP = "haproxy http"
 	haproxyOne  = "haproxy tcp, 1 thread"
+	haproxyWeb1 = "haproxy http, 1 thread"
 	nginxTCP    = "nginx stream"
 	nginxHTTP   = "nginx http"
 	plainCopy   = "io.Copy"
+	plainPieces = "io.Copy, a write a KiB"
 	crimpTCP    = "crimp tcp"
 	crimpHTTP   = "crimp http"
 	crimpTwo    = "crimp tcp, 2 loops"
@@ -46,13 +48,16 @@ func confOf(kind, listen, upstream, dir string) (text string, found bool) {
 	switch kind {
 	case haproxyTCP, haproxyHTTP:
 		return haproxyConf(strings.TrimPrefix(kind, "haproxy "), listen, upstream), true
-	case haproxyOne:
-		return "global\n  nbthread 1\n" + haproxyConf("tcp", listen, upstream), true
+	case haproxyOne, haproxyWeb1:
+		mode := strings.TrimSuffix(strings.TrimPrefix(kind, "haproxy "), ", 1 thread")
+		return "global\n  nbthread 1\n" + haproxyConf(mode, listen, upstream), true
 	case nginxTCP:
-		return nginxConf(dir, fmt.Sprintf("stream {\n  server { listen %s backlog=4096; proxy_timeout 1h; proxy_pass %s; }\n}\n", listen, upstream)), true
+		return nginxConf(dir, "auto", fmt.Sprintf("stream {\n  server { listen %s backlog=4096; proxy_timeout 1h; proxy_pass %s; }\n}\n", listen, upstream)), true
 	case nginxHTTP:
-		return nginxConf(dir, nginxHTTPBlock(listen, upstream)), true
-	case plainCopy:
+		return nginxConf(dir, "auto", nginxHTTPBlock(listen, upstream)), true
+	case toxiproxy, toxiproxySlicer:
+		return toxiproxyConf(listen, upstream), true
+	case plainCopy, plainPieces:
 		return "", true
 	}
 	c, found := crimpRules[kind]
@@ -78,30 +83,42 @@ backend out
 `, mode, listen, upstream)
 }
 
-func nginxConf(dir, block string) string {
+func nginxConf(dir, workers, block string) string {
 	load := "" // where the stream module is a file of its own
 	for _, at := range []string{"/usr/lib/nginx/modules", "/usr/lib64/nginx/modules"} {
 		if found, _ := filepath.Glob(at + "/ngx_stream_module.so"); len(found) > 0 {
 			load = "load_module " + found[0] + ";\n"
 		}
 	}
-	return load + "daemon off;\nworker_processes auto;\npid " + dir +
+	return load + "daemon off;\nworker_processes " + workers + ";\npid " + dir +
 		"/pid;\nevents { worker_connections 19500; }\n" + block
 }
+
+// nginxHTTPCommon says nothing of what it does, and keeps connections for ever.
+const nginxHTTPCommon = `  access_log off;
+  keepalive_timeout 1h;
+  keepalive_requests 1000000000;
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+`
 
 // nginxHTTPBlock keeps connections to the origin, as HAProxy does by itself, and
 // no answer in a file.
 func nginxHTTPBlock(listen, upstream string) string {
 	return fmt.Sprintf(`http {
-  access_log off;
-  keepalive_timeout 1h;
-  keepalive_requests 1000000000;
-  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-  upstream origin { server %s; keepalive 256; keepalive_requests 1000000000; keepalive_timeout 1h; }
+%s  upstream origin { server %s; keepalive 256; keepalive_requests 1000000000; keepalive_timeout 1h; }
   server {
     listen %s backlog=4096;
     location / { proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_read_timeout 1h; proxy_max_temp_file_size 0; }
   }
 }
-`, upstream, listen)
+`, nginxHTTPCommon, upstream, listen)
+}
+
+// nginxOriginConf has one worker, which answers from memory.
+func nginxOriginConf(dir, listen string) string {
+	var answers strings.Builder
+	for _, n := range originSizes {
+		fmt.Fprintf(&answers, "    location = /%d { return 200 \"%s\"; }\n", n, filler[:n])
+	}
+	return nginxConf(dir, "1", fmt.Sprintf("http {\n%s  server {\n    listen %s backlog=4096;\n%s  }\n}\n", nginxHTTPCommon, listen, answers.String()))
 }

@@ -20,6 +20,7 @@ type load struct {
 	base   string        // whose figures are 1
 	fresh  bool          // on a relay of its own
 	user   bool          // on one that an ordinary user runs, if this process may choose
+	nginx  bool          // the origin is nginx, not this process
 	held   int           // idle sessions held meanwhile
 	delay  time.Duration // that a rule adds to each trip
 	n      int           // streams or connections
@@ -46,23 +47,30 @@ func (s sample) String() string {
 }
 
 var (
-	tcpRelays  = []string{haproxyTCP, crimpTCP, crimpHTTP, crimpZero, crimpFast, crimpCut, nginxTCP, plainCopy}
-	tripRelays = []string{haproxyTCP, haproxyOne, crimpTCP, crimpTwo, crimpZero, crimpCut, nginxTCP, plainCopy}
+	tcpRelays  = []string{haproxyTCP, crimpTCP, crimpHTTP, crimpZero, crimpFast, crimpCut, nginxTCP, plainCopy, toxiproxy}
+	tripRelays = []string{haproxyTCP, haproxyOne, crimpTCP, crimpTwo, crimpZero, crimpCut, nginxTCP, plainCopy, toxiproxy}
 	httpRelays = []string{haproxyHTTP, crimpHTTP, crimpRule, nginxHTTP}
-	idleRelays = []string{haproxyTCP, crimpTCP, crimpHTTP, nginxTCP, plainCopy}
+	wrkRelays  = []string{haproxyTCP, haproxyOne, crimpTCP, crimpTwo, nginxTCP, plainCopy}
+	wrkFew     = []string{haproxyTCP, haproxyOne, crimpTCP, nginxTCP}
+	wrkHTTP    = []string{haproxyHTTP, haproxyWeb1, crimpHTTP, crimpRule, nginxHTTP}
+	idleRelays = []string{haproxyTCP, crimpTCP, crimpHTTP, nginxTCP, plainCopy, toxiproxy}
 )
 
 var loads = []load{
 	{name: "bulk1", title: "Bulk, one stream", unit: "GiB", relays: tcpRelays, base: haproxyTCP, n: 1, run: bulk},
 	{name: "bulk4", title: "Bulk, four streams", unit: "GiB", relays: tcpRelays, base: haproxyTCP, n: 4, run: bulk},
 	{name: "user", title: "Bulk, one stream, relays run by an ordinary user with 200 idle sessions held", unit: "GiB", relays: []string{haproxyTCP, crimpTCP, nginxTCP}, base: haproxyTCP, user: true, held: 200, n: 1, run: bulk},
-	{name: "slice", title: "Bulk, one stream, in segments of 1 KiB", unit: "GiB", relays: []string{plainCopy, crimpSlice}, base: plainCopy, n: 1, run: bulk},
+	{name: "slice", title: "Bulk, one stream, in segments of 1 KiB", unit: "GiB", relays: []string{plainCopy, plainPieces, crimpSlice, toxiproxySlicer}, base: plainCopy, n: 1, run: bulk},
 	{name: "trip64", title: "Round trips of 64 B, 64 connections", unit: "trip", relays: tripRelays, base: haproxyTCP, n: 64, size: 64, run: trips},
 	{name: "trip1k", title: "Round trips of 1 KiB, 64 connections", unit: "trip", relays: tripRelays, base: haproxyTCP, n: 64, size: 1 << 10, run: trips},
 	{name: "late", title: "Round trips of 64 B, 64 connections, answers 20 ms late", unit: "trip", relays: []string{crimpLate}, base: crimpLate, delay: 20 * time.Millisecond, n: 64, size: 64, run: trips},
 	{name: "conn", title: "New connections, one 64 B trip each", unit: "connection", relays: tripRelays, base: haproxyTCP, n: 16, size: 64, run: churn},
 	{name: "http1k", title: "HTTP requests, answers of 1 KiB, 64 connections", unit: "request", relays: httpRelays, base: haproxyHTTP, n: 64, size: 1 << 10, run: requests},
 	{name: "http1m", title: "HTTP requests, answers of 1 MiB, 8 connections", unit: "request", relays: httpRelays, base: haproxyHTTP, n: 8, size: 1 << 20, run: requests},
+	{name: "wrk64", title: "wrk: answers of 64 B through TCP mode, 64 connections", unit: "request", relays: wrkRelays, base: haproxyTCP, nginx: true, n: 64, size: 64, run: runWrk},
+	{name: "wrk1k", title: "wrk: answers of 1 KiB through TCP mode, 64 connections", unit: "request", relays: wrkRelays, base: haproxyTCP, nginx: true, n: 64, size: 1 << 10, run: runWrk},
+	{name: "wrkhttp", title: "wrk: answers of 1 KiB through HTTP mode, 64 connections", unit: "request", relays: wrkHTTP, base: haproxyHTTP, nginx: true, n: 64, size: 1 << 10, run: runWrk},
+	{name: "wrkfew", title: "wrk: answers of 64 B through TCP mode, 8 connections", unit: "request", relays: wrkFew, base: haproxyTCP, nginx: true, n: 8, size: 64, run: runWrk},
 	{name: "idle", title: "Memory of an idle session that has carried traffic", unit: "session", relays: idleRelays, base: haproxyTCP, fresh: true, run: idle},
 }
 

@@ -5,11 +5,12 @@
 // relay runs all the time, the rounds go round all of them, each time from
 // another one on, a ratio is taken within a round, and what is reported is the
 // median over the rounds. The processor time is that of the relay's own processes, from
-// /proc: the load generator and the origin, which are this process, do not count.
+// /proc: the load and the origin, which are this process or wrk and nginx, do not count.
 //
-// Reading order: relay.go (who takes part), conf.go (how they are set up),
-// origin.go and load.go (what they have to do), usage.go (what it cost them),
-// table.go (what is said of it). `make bench` runs it.
+// Reading order: relay.go and process.go (who takes part), conf.go (how they are set
+// up), origin.go and load.go (what they have to do), wrk.go (the same by programs of
+// others), usage.go (what it cost them), table.go (what is said of it). `make bench`
+// runs it.
 package main
 
 import (
@@ -19,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -27,32 +29,34 @@ import (
 
 // plan is what a run does.
 type plan struct {
-	rounds   int
-	window   time.Duration // of each measurement
-	sessions int           // idle ones; 0: as many as the descriptor limit allows
-	crimp    string        // the binary
-	args     []string      // further arguments of crimp serve
-	only     *regexp.Regexp
-	among    *regexp.Regexp
+	rounds    int
+	window    time.Duration // of each measurement
+	sessions  int           // idle ones; 0: as many as the descriptor limit allows
+	crimp     string        // the binary
+	args      []string      // further arguments of crimp serve
+	toxiproxy string        // the binary; empty: it takes no part
+	only      *regexp.Regexp
+	among     *regexp.Regexp
 }
 
 func main() {
-	if len(os.Args) == 4 && os.Args[1] == copyCommand {
-		fail(copyRelay(os.Args[2], os.Args[3]))
-		return
-	}
+	fail(runAsCopy())
 	debug.SetGCPercent(400) // this process shares the cores with those it measures
 	var p plan
 	var out, only, among, args string
+	var procs int
 	flag.IntVar(&p.rounds, "rounds", 5, "how many times each relay is measured; medians are reported")
 	flag.DurationVar(&p.window, "window", time.Second, "how long each measurement lasts")
 	flag.IntVar(&p.sessions, "sessions", 0, "idle sessions held to measure memory; 0: as many as the descriptor limit allows, at most 9000")
 	flag.StringVar(&p.crimp, "crimp", "./crimp", "the crimp binary")
 	flag.StringVar(&args, "args", "", "further arguments of crimp serve, apart by spaces")
+	flag.StringVar(&p.toxiproxy, "toxiproxy", "", "the Toxiproxy server's binary; without it, Toxiproxy takes no part")
 	flag.StringVar(&only, "only", ".", "run only the loads whose name matches")
 	flag.StringVar(&among, "among", ".", "measure only the relays whose name matches; the one compared to always takes part")
+	flag.IntVar(&procs, "procs", 0, "on how many cores at a time this process runs, load and origin; 0: on all")
 	flag.StringVar(&out, "out", "", "write the report to this file, too")
 	flag.Parse()
+	runtime.GOMAXPROCS(procs) // 0 changes nothing; the relays do not inherit it
 	p.args = strings.Fields(args)
 	var err error
 	p.only, err = regexp.Compile(only)
@@ -98,7 +102,7 @@ func (p *plan) run(dir string) (*results, error) {
 				continue
 			}
 			kinds := slices.DeleteFunc(slices.Clone(l.relays), func(k string) bool {
-				return k != l.base && !p.among.MatchString(k)
+				return k != l.base && !p.among.MatchString(k) || p.toxiproxy == "" && strings.HasPrefix(k, toxiproxy)
 			})
 			for i := range kinds {
 				kind := kinds[(i+round)%len(kinds)]
@@ -126,7 +130,7 @@ type bench struct {
 // that has worked before has memory at hand already.
 func (b *bench) measure(l load, kind string) (sample, error) {
 	if l.fresh {
-		r, err := startRelay(b.dir, kind, b.plan, l.user)
+		r, err := startRelay(b.dir, kind, b.plan, l)
 		if err != nil {
 			return sample{}, err
 		}
@@ -137,10 +141,13 @@ func (b *bench) measure(l load, kind string) (sample, error) {
 	if l.user {
 		name += ", user"
 	}
+	if l.nginx {
+		name += ", nginx behind it"
+	}
 	r := b.relays[name]
 	if r == nil {
 		var err error
-		if r, err = startRelay(b.dir, kind, b.plan, l.user); err != nil {
+		if r, err = startRelay(b.dir, kind, b.plan, l); err != nil {
 			return sample{}, err
 		}
 		b.relays[name] = r

@@ -53,6 +53,8 @@ func (o *origin) note(c net.Conn, live bool) {
 	}
 }
 
+func (o *origin) at() string { return o.addr }
+
 func (o *origin) stop() {
 	o.l.Close()
 	o.mu.Lock()

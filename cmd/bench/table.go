@@ -81,22 +81,47 @@ func p99(s sample) float64  { return s.p99 }
 func low(s sample) float64  { return s.low }
 func rss(s sample) float64  { return s.rss }
 
+// instruments says what the two kinds of figures are good for. What it claims was
+// measured: each of the two loads with each of the two origins, and ours with -procs 1.
+const instruments = `
+## Two instruments
+
+They do not say the same, and neither is the truth about a relay; what both say is.
+
+**Ours** makes all loads but those headed wrk. It is one process with a goroutine for each connection, the origin's among them. It can do
+anything, and counts requests and processor time within one window, which opens when all is under way. But it runs on all cores, so a
+relay takes turns with its own load on each, and its scheduler has a say in who waits: on two cores p99 is about 5 ms whoever relays,
+and p50 well below the mean. With nginx for its origin, or wrk for its load, or on one core at a time (` + "`-procs 1`" + `), p99 through a
+relay with one thread is about half of that. So it is good for bulk, connections, memory and processor time, all beside a load that is
+busy on the same cores, and not for what a relay adds to a latency. Each connection waits for its answer before it asks again, so the mean
+is about connections / rate; p50 and p99 say how it is shared out. A relay that serves some at once and lets others wait has a lower p50
+for the same mean, and a higher p99: read the three together.
+
+**wrk** with one thread, and nginx with one worker as its origin, are programs that nobody here wrote, each with one loop. They leave a
+relay most of a core, and take the connections in turn: p50 is near the mean, and p50 and p99 are about the relay. A run lasts whole
+seconds and counts from its start to its end, the opening of its connections included; the processor time is taken over the same. Its
+clock runs from sending a request to having the answer, not until the next one is sent, so the mean is less than connections / rate. For an
+answer that took more than twice the usual it adds those that could not be asked for meanwhile: a stall weighs more in its mean and p99.
+
+On two cores crimp is better in latencies and worse in processor time by wrk than by ours. Its loop makes as many calls to the kernel for
+a request either way, but each costs more where it has a core nearly to itself; ours says so too with ` + "`-procs 1`" + `. HAProxy's two threads
+are on both cores either way; by wrk they ask for events a quarter less often, and cost the same or less. So crimp's advantage in
+processor time is smaller by wrk, and least with answers of 1 KiB.
+`
+
 // report is the whole, as Markdown.
 func (rs *results) report(p plan) string {
 	var b strings.Builder
 	b.WriteString("# Benchmarks\n\nWritten by `make bench`, which installs the peers it lacks and puts all relays side by side in one run, over loopback.\n\n")
-	b.WriteString(machine())
+	b.WriteString(machine(p))
 	fmt.Fprintf(&b, `
 %d rounds, each going round all relays; %s a measurement. A ratio is taken within a round, and the median over the rounds is shown; the
-figures in units are medians, too. cpu is the processor time of the relay's own processes, user and system; the load generator and the
-origin are one other process on the same cores. HAProxy and nginx run as many threads or processes as there are cores, crimp its
-default number of loops, each with its own default way of moving bytes, unless its name says otherwise.
-
-Each connection waits for its answer before it asks again, so the mean is about connections / rate; p50 and p99 say how it is shared out. A
-relay that serves some at once and lets others wait has a lower p50 for the same mean, and a higher p99: read the three together.
+figures in units are medians, too. cpu is the processor time of the relay's own processes, user and system; load and origin are other
+processes on the same cores. HAProxy and nginx run as many threads or processes as there are cores, crimp its default number of loops,
+each with its own default way of moving bytes, unless its name says otherwise.
 
 Anew: `+"`make bench`, or `go run ./cmd/bench -rounds 5 -only 'bulk|trip'` after `make build`"+`.
-`, len(rs.rounds()), p.window)
+%s`, len(rs.rounds()), p.window, instruments)
 	for _, l := range loads {
 		var rows []*row
 		for _, r := range rs.rows {
@@ -192,7 +217,7 @@ func writeTable(b *strings.Builder, lines [][]string) {
 }
 
 // machine describes where this ran, without saying which machine it was.
-func machine() string {
+func machine(p plan) string {
 	text := func(file string) string {
 		b, _ := os.ReadFile(file)
 		return string(b)
@@ -203,8 +228,12 @@ func machine() string {
 	}
 	memory, _ := kibibytes(text("/proc/meminfo"), "MemTotal:")
 	kernel, _, _ := strings.Cut(text("/proc/sys/kernel/osrelease"), "-")
-	return fmt.Sprintf("Machine: %s, %d cores, %d GiB, Linux %s, %s. Peers: HAProxy %s, nginx %s.\n", model, runtime.NumCPU(), (memory+1<<19)>>20,
-		strings.TrimSpace(kernel), strings.Replace(runtime.Version(), "go", "Go ", 1), version("haproxy", "-v"), version("nginx", "-v"))
+	peers := fmt.Sprintf("HAProxy %s, nginx %s, wrk %s", version("haproxy", "-v"), version("nginx", "-v"), version("wrk", "-v"))
+	if p.toxiproxy != "" {
+		peers += ", Toxiproxy " + toxiproxyVersion(p.toxiproxy)
+	}
+	return fmt.Sprintf("Machine: %s, %d cores, %d GiB, Linux %s, %s. Peers: %s.\n", model, runtime.NumCPU(), (memory+1<<19)>>20,
+		strings.TrimSpace(kernel), strings.Replace(runtime.Version(), "go", "Go ", 1), peers)
 }
 
 var versionNumber = regexp.MustCompile(`\d+\.\d+(\.\d+)*`)

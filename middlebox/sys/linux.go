@@ -30,6 +30,7 @@ const watched = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLPRI |
 const (
 	markReset  uint8 = 1 << iota // the connection's error was handed out: input ends in Reset, not in EOF
 	markUrgent                   // urgent data was seen: a short read may have left bytes
+	markMade                     // it was writable and no error was on it: no connection in the making is
 )
 
 type linux struct {
@@ -177,6 +178,9 @@ func (k *linux) translate(n int, ev []Event) int {
 		}
 		if e.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 			r |= Err
+		}
+		if r&(Out|Err) == Out {
+			k.marks[e.Fd] |= markMade
 		}
 		ev[m] = Event{Socket(e.Fd), r}
 		m++
