@@ -73,26 +73,33 @@ func TestNoAllocations(t *testing.T) {
 }
 
 // TestNoAllocationsOfMany: nor where many sessions of a loop are asked before any is
-// answered.
+// answered, or wait for their time at once.
 func TestNoAllocationsOfMany(t *testing.T) {
-	now, shared := time.Now(), &faults.Scratch{}
-	var all []*faults.Engine
-	for range 200 {
-		all = append(all, sharing(t, shared, faults.HTTP))
-	}
-	each := func(d wire.Direction, b []byte) {
-		for _, e := range all {
-			e.Step(now, faults.Input{Kind: faults.InBytes, Dir: d, Data: b})
+	late := faults.Rule{Name: "l", Fault: "latency", Armed: true, Params: map[string]any{"delay": "1s"}}
+	for name, rules := range map[string][]faults.Rule{"idle": nil, "late": {late}} {
+		now, shared := time.Now(), &faults.Scratch{}
+		var all []*faults.Engine
+		for range 200 {
+			all = append(all, sharing(t, shared, faults.HTTP, rules...))
 		}
-	}
-	turn := func() {
-		each(wire.Upstream, request)
-		each(wire.Downstream, response)
-	}
-	for range 10 {
-		turn()
-	}
-	if n := testing.AllocsPerRun(100, turn); n > 0 {
-		t.Errorf("%v allocations for an exchange of %d sessions each", n, len(all))
+		each := func(in faults.Input) {
+			for _, e := range all {
+				e.Step(now, in)
+			}
+		}
+		turn := func() {
+			each(faults.Input{Kind: faults.InBytes, Dir: wire.Upstream, Data: request})
+			now = now.Add(time.Second)
+			each(faults.Input{Kind: faults.InTick})
+			each(faults.Input{Kind: faults.InBytes, Dir: wire.Downstream, Data: response})
+			now = now.Add(time.Second)
+			each(faults.Input{Kind: faults.InTick})
+		}
+		for range 10 {
+			turn()
+		}
+		if n := testing.AllocsPerRun(100, turn); n > 0 {
+			t.Errorf("%s: %v allocations for an exchange of %d sessions each", name, n, len(all))
+		}
 	}
 }

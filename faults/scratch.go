@@ -16,6 +16,7 @@ type Scratch struct {
 	past     []*Exchange // over with the last Step, whose notes point to them
 	spare    []*Exchange // to be used again
 	boxes    []*outbox   // to be used again
+	boxed    int         // bytes of their buffers
 	emptied  []*outbox   // of the last Step
 
 	// Delays counts for how long rules kept back what they delayed: from when it
@@ -31,6 +32,7 @@ func (s *Scratch) outbox() *outbox {
 	}
 	o := s.boxes[n-1]
 	s.boxes = s.boxes[:n-1]
+	s.boxed -= cap(o.buf)
 	return o
 }
 
@@ -41,7 +43,8 @@ func (s *Scratch) dismiss(o *outbox) { s.emptied = append(s.emptied, o) }
 // refill makes the outboxes that were dismissed in the last Step ready for others.
 func (s *Scratch) refill() {
 	for _, o := range s.emptied {
-		if len(s.boxes) < mostSpare && cap(o.buf) <= 64<<10 && cap(o.entries) <= 256 {
+		if len(s.boxes) < mostSpare && cap(o.entries) <= 256 && s.boxed+cap(o.buf) <= mostBoxed {
+			s.boxed += cap(o.buf)
 			*o = outbox{entries: o.entries[:0], buf: o.buf[:0]}
 			s.boxes = append(s.boxes, o)
 		}
@@ -54,7 +57,7 @@ func (s *Scratch) refill() {
 // pointed to them, free for new ones.
 func (s *Scratch) reuse() {
 	for _, x := range s.past {
-		if len(s.spare) < mostPast && cap(x.Head.Raw) <= 16<<10 {
+		if len(s.spare) < mostSpare && cap(x.Head.Raw) <= 16<<10 {
 			s.spare = append(s.spare, x)
 		}
 	}
@@ -63,9 +66,9 @@ func (s *Scratch) reuse() {
 }
 
 // What is kept for others is bounded. An outbox is lent for as long as something
-// waits; an exchange until its answer is there, and that a loop's sessions have one
-// each at a time is usual.
+// waits, an exchange until its answer is there, and that each of a loop's sessions has
+// one at a time is usual.
 const (
-	mostSpare = 16
-	mostPast  = 256
+	mostSpare = 256
+	mostBoxed = 1 << 20 // bytes
 )
