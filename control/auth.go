@@ -140,12 +140,21 @@ func normalOrigin(o string) string {
 	return o
 }
 
+// SetToken asks for another token from now on: of every request, and of whoever
+// opens a WebSocket. Those that are open stay, for they came with the right one. An
+// empty token changes nothing, since it would open the door to everybody. It says
+// whether the token is another one, and may be called at any time.
+func (s *Server) SetToken(token string) (changed bool) {
+	return token != "" && *s.token.Swap(&token) != token
+}
+
 // tokenRight compares in constant time: hashes, so that lengths do not show.
 func (s *Server) tokenRight(r *http.Request) bool {
-	if s.o.Token == "" {
+	token := *s.token.Load()
+	if token == "" {
 		return true
 	}
-	want := sha256.Sum256([]byte(s.o.Token))
+	want := sha256.Sum256([]byte(token))
 	got := sha256.Sum256([]byte(tokenOf(r)))
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
 }

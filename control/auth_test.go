@@ -155,6 +155,29 @@ func TestTokenOverWebSocket(t *testing.T) {
 	}
 }
 
+func TestSetToken(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Token = "old" })
+	connected := w.dial(DialOptions{Token: "old"})
+	if w.srv.SetToken("old") || w.srv.SetToken("") {
+		t.Error("the same token, or none, is told as a change")
+	}
+	if !w.srv.SetToken("new") {
+		t.Error("another token is not told as a change")
+	}
+	for token, want := range map[string]int{"old": 401, "new": 200, "": 401} {
+		if status, text := w.post(call1("ping", ""), "Authorization", "Bearer "+token); status != want {
+			t.Errorf("POST with token %q: %d %s, want %d", token, status, text, want)
+		}
+	}
+	if _, err := Dial(t.Context(), w.base, DialOptions{Token: "old"}); err == nil {
+		t.Error("the old token opens a WebSocket")
+	}
+	w.dial(DialOptions{Token: "new"})
+	if err := connected.Ping(t.Context()); err != nil {
+		t.Errorf("who was connected is not any more: %v", err)
+	}
+}
+
 func TestAnotherProtocolVersion(t *testing.T) {
 	w := newWorld(t)
 	d := websocket.Dialer{Subprotocols: []string{"crimp.v2"}}

@@ -23,7 +23,7 @@ type Box interface {
 	DeleteRule(route, name string, c middlebox.Change) (middlebox.Changed, error)
 
 	// The lists: what a filter selects, rules in their order, all else oldest first.
-	Rules(f middlebox.Filter) (middlebox.List[middlebox.RuleState], error)
+	Rules(f middlebox.RuleFilter) (middlebox.List[middlebox.RuleState], error)
 	Sessions(f middlebox.Filter) (middlebox.List[middlebox.SessionItem], error)
 	Exchanges(f middlebox.Filter) (middlebox.List[middlebox.ExchangeItem], error)
 	Events(f middlebox.Filter) (middlebox.List[middlebox.Event], error)

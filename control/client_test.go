@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,7 +69,7 @@ func TestClientHasEveryMethod(t *testing.T) {
 	must("Disarm", err)
 	armed, err := c.Arm(ctx, RuleArmParams{Route: "api", Name: "cut"})
 	must("Arm", err)
-	rules, err := c.Rules(ctx, middlebox.Filter{Route: "api"})
+	rules, err := c.Rules(ctx, middlebox.RuleFilter{Route: "api"})
 	must("Rules", err)
 	if rules.Total != 2 || rules.Rules[1].ArmedAt != armed.Seq {
 		t.Errorf("Rules: %+v", rules)
@@ -294,6 +296,23 @@ func TestSchema(t *testing.T) {
 	rule := doc.Defs["Rule"]
 	if rule["additionalProperties"] != false || len(rule["allOf"].([]any)) != len(faults.Catalogue()) {
 		t.Errorf("Rule: %v", rule)
+	}
+	for def, want := range map[string][]string{
+		"Filter":     {"limit", "match", "outcome", "route", "rule", "session", "since", "type"},
+		"RuleFilter": {"limit", "route", "rule"},
+		"ListParams": {"limit", "match", "outcome", "route", "rule", "session", "since"},
+		"ActParams":  {"act", "id", "match", "outcome", "route", "rule", "session", "side", "why"},
+		"WaitParams": {"count", "match", "outcome", "route", "rule", "session", "since", "timeout", "type"},
+	} {
+		properties, _ := doc.Defs[def]["properties"].(map[string]any)
+		if got := slices.Sorted(maps.Keys(properties)); !slices.Equal(got, want) {
+			t.Errorf("%s has %q, want %q", def, got, want)
+		}
+	}
+	for method, def := range map[string]string{"rule.list": "RuleFilter", "session.list": "ListParams", "exchange.list": "ListParams", "event.list": "Filter", "session.act": "ActParams", "wait": "WaitParams"} {
+		if ref := doc.Methods[method].Params["$ref"]; ref != "#/$defs/"+def {
+			t.Errorf("%s takes %v, want %s", method, ref, def)
+		}
 	}
 	set := doc.Defs["RuleSetParams"]
 	if got := set["required"].([]any); len(got) != 2 {

@@ -162,10 +162,7 @@ func routeDelete(c *call, p RouteDeleteParams) (SeqResult, error) {
 	return SeqResult{seq}, c.srv.routeConflict(err, p.Name)
 }
 
-func ruleList(c *call, f middlebox.Filter) (RuleListResult, error) {
-	if err := checkFilter(f); err != nil {
-		return RuleListResult{}, err
-	}
+func ruleList(c *call, f middlebox.RuleFilter) (RuleListResult, error) {
 	l, err := c.srv.box.Rules(f)
 	return RuleListResult{Rules: orEmpty(l.Items), Total: l.Total, Complete: l.Complete, Seq: l.Seq}, err
 }
@@ -217,12 +214,12 @@ func ruleDelete(c *call, p RuleNameParams) (middlebox.Changed, error) {
 	return done, c.srv.ruleConflict(err, p.Route, p.Name)
 }
 
-func sessionList(c *call, f middlebox.Filter) (middlebox.List[middlebox.SessionItem], error) {
-	return list(c.srv.box.Sessions, f)
+func sessionList(c *call, p ListParams) (middlebox.List[middlebox.SessionItem], error) {
+	return list(c.srv.box.Sessions, p.Filter)
 }
 
-func exchangeList(c *call, f middlebox.Filter) (middlebox.List[middlebox.ExchangeItem], error) {
-	return list(c.srv.box.Exchanges, f)
+func exchangeList(c *call, p ListParams) (middlebox.List[middlebox.ExchangeItem], error) {
+	return list(c.srv.box.Exchanges, p.Filter)
 }
 
 func eventList(c *call, f middlebox.Filter) (middlebox.List[middlebox.Event], error) {
@@ -302,9 +299,6 @@ func orEmpty[T any](l []T) []T {
 
 // checkFilter refuses what no box could mean; the rest is the box's to check.
 func checkFilter(f middlebox.Filter) error {
-	if f.Limit < 0 {
-		return faults.Errorf(faults.Invalid, "limit", "%d; expected a number from 1, or 0 for all", f.Limit)
-	}
 	if f.Type != "" {
 		return checkTopic("type", f.Type)
 	}

@@ -178,16 +178,19 @@ func (g *schemaWriter) members(t reflect.Type, input bool) object {
 		if tag == "" {
 			tag = f.Name
 		}
+		owner := t
+		if up := f.Index[:len(f.Index)-1]; len(up) > 0 {
+			embedded := t.FieldByIndex(up)
+			if owner = embedded.Type; faults.Without(embedded, tag) {
+				continue
+			}
+		}
 		optional := strings.Contains(options, "omit")
 		p := g.of(f.Type, input)
 		if f.Type.Kind() == reflect.Pointer && !optional {
 			p = object{"anyOf": []any{p, object{"type": "null"}}}
 		}
 		properties[tag] = annotated(p, f.Tag)
-		owner := t
-		if up := f.Index[:len(f.Index)-1]; len(up) > 0 {
-			owner = t.FieldByIndex(up).Type
-		}
 		if w := words[owner][tag]; w != nil {
 			properties[tag] = object{"type": "string", "enum": w}
 		}

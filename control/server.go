@@ -28,7 +28,7 @@ const maxConns = 1000
 // works.
 type Options struct {
 	Box     Box
-	Token   string       // empty: none is asked for, and the address must be loopback
+	Token   string       // the first one, see SetToken; empty: none is asked for, and the address must be loopback
 	Origins []string     // pages that may speak to it besides its own: http://lab:8000
 	Hosts   []string     // names it may be called by besides loopback ones: lab, lab:27467
 	Version string       // told by hello
@@ -48,6 +48,7 @@ type Server struct {
 	ttls  ttls
 	timing
 
+	token    atomic.Pointer[string] // Options.Token, or what SetToken has said since
 	lastConn atomic.Int64
 	conning  sync.WaitGroup
 	ctx      context.Context // ends with Shutdown: waits over POST end with it
@@ -63,6 +64,7 @@ type Server struct {
 func NewServer(o Options) *Server {
 	s := &Server{o: o, box: o.Box, log: o.Log, timing: usual, conns: map[*conn]struct{}{}}
 	s.watch = func(since int64) cursor { return s.box.Watch(since) }
+	s.token.Store(&o.Token)
 	s.ttls.srv = s
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = &http.Server{
@@ -86,7 +88,7 @@ func (d debugLog) Write(b []byte) (int, error) {
 // Serve accepts control clients from l until Shutdown, and then returns nil.
 // It refuses a listener that other machines can reach without a token.
 func (s *Server) Serve(l net.Listener) error {
-	if err := CheckAddr(l.Addr().String(), s.o.Token); err != nil {
+	if err := CheckAddr(l.Addr().String(), *s.token.Load()); err != nil {
 		l.Close()
 		return err
 	}

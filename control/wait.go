@@ -82,7 +82,7 @@ func (w *waiting) since(s *Server) (int64, error) {
 	if err == nil {
 		return since, nil
 	}
-	l, listErr := s.box.Rules(middlebox.Filter{Route: f.Route})
+	l, listErr := s.box.Rules(middlebox.RuleFilter{Route: f.Route})
 	if listErr != nil {
 		return 0, listErr
 	}
@@ -189,7 +189,7 @@ func (w *waiting) ofRule(s *Server) string {
 	if w.filter.Rule == "" {
 		return ""
 	}
-	l, err := s.box.Rules(middlebox.Filter{Route: w.filter.Route, Rule: w.filter.Rule})
+	l, err := s.box.Rules(middlebox.RuleFilter{Route: w.filter.Route, Rule: w.filter.Rule})
 	if err != nil {
 		return ""
 	}

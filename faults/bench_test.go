@@ -16,11 +16,16 @@ var (
 )
 
 func session(b testing.TB, protocol faults.Protocol, rules ...faults.Rule) *faults.Engine {
+	return sharing(b, nil, protocol, rules...)
+}
+
+// sharing is session for one of those that a loop has.
+func sharing(b testing.TB, shared *faults.Scratch, protocol faults.Protocol, rules ...faults.Rule) *faults.Engine {
 	plan, err := faults.Compile(nil, 1, "web", protocol, rules)
 	if err != nil {
 		b.Fatal(err)
 	}
-	e := faults.NewEngine(time.Now(), faults.Options{Route: "web", Session: 1, Protocol: protocol, Plan: plan})
+	e := faults.NewEngine(time.Now(), faults.Options{Route: "web", Session: 1, Protocol: protocol, Plan: plan, Scratch: shared})
 	e.Step(time.Now(), faults.Input{Kind: faults.InOpen})
 	e.Step(time.Now(), faults.Input{Kind: faults.InDialed})
 	return e
@@ -63,6 +68,38 @@ func TestNoAllocations(t *testing.T) {
 		}
 		if n := testing.AllocsPerRun(1000, func() { exchange(e, now) }); n > 0 {
 			t.Errorf("%s: %v allocations for an exchange", name, n)
+		}
+	}
+}
+
+// TestNoAllocationsOfMany: nor where many sessions of a loop are asked before any is
+// answered, or wait for their time at once.
+func TestNoAllocationsOfMany(t *testing.T) {
+	late := faults.Rule{Name: "l", Fault: "latency", Armed: true, Params: map[string]any{"delay": "1s"}}
+	for name, rules := range map[string][]faults.Rule{"idle": nil, "late": {late}} {
+		now, shared := time.Now(), &faults.Scratch{}
+		var all []*faults.Engine
+		for range 200 {
+			all = append(all, sharing(t, shared, faults.HTTP, rules...))
+		}
+		each := func(in faults.Input) {
+			for _, e := range all {
+				e.Step(now, in)
+			}
+		}
+		turn := func() {
+			each(faults.Input{Kind: faults.InBytes, Dir: wire.Upstream, Data: request})
+			now = now.Add(time.Second)
+			each(faults.Input{Kind: faults.InTick})
+			each(faults.Input{Kind: faults.InBytes, Dir: wire.Downstream, Data: response})
+			now = now.Add(time.Second)
+			each(faults.Input{Kind: faults.InTick})
+		}
+		for range 10 {
+			turn()
+		}
+		if n := testing.AllocsPerRun(100, turn); n > 0 {
+			t.Errorf("%s: %v allocations for an exchange of %d sessions each", name, n, len(all))
 		}
 	}
 }

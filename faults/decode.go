@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,7 +13,8 @@ import (
 // DecodeStrict reads one JSON value into what into points to, as encoding/json
 // does but for this: an unknown key, a key given twice and text after the value
 // are errors; keys compare exactly; a wrong type says what was expected. What is
-// not given stays as it is, so into may hold defaults; so does what is null.
+// not given stays as it is, so into may hold defaults; so does what is null, but in a
+// list null is an error.
 //
 // The error's Field is the path of what it is about, starting with field:
 // "routes[0].rules[1].params.at". It goes on behind a mistake and tells of all;
@@ -21,7 +23,7 @@ import (
 // Tags beside json: `required:"true"` refuses an object without the key,
 // `enum:"a,b"`, `min` and `max` bound it, `accept:"number"` lets a string field
 // take a JSON number as its text, `accept:"text"` lets a number or bool be given
-// as a string. A type may decode itself with
+// as a string. On an embedded struct `without:"a,b"` leaves out keys that it has. A type may decode itself with
 // UnmarshalStrict(raw []byte, field string) *Error.
 func DecodeStrict(raw []byte, into any, field string) *Error {
 	v := reflect.ValueOf(into)
@@ -225,7 +227,12 @@ func (n *node) decodeList(v reflect.Value, field string) *Error {
 		if errs.full() {
 			break
 		}
-		errs = errs.And(n.items[i].decode(v.Index(i), index(field, i), false))
+		item := &n.items[i]
+		if k := v.Type().Elem().Kind(); item.kind == nullNode && k != reflect.Interface && k != reflect.Pointer {
+			errs = errs.And(Errorf(Invalid, index(field, i), "expected an item, got nothing"))
+			continue
+		}
+		errs = errs.And(item.decode(v.Index(i), index(field, i), false))
 	}
 	return errs
 }
@@ -330,11 +337,11 @@ func fieldsOf(t reflect.Type) []structField {
 		if key == "-" || !f.IsExported() || f.Anonymous && key == "" && f.Type.Kind() == reflect.Struct {
 			continue
 		}
-		if !flattened(t, f.Index) {
-			continue
-		}
 		if key == "" {
 			key = f.Name
+		}
+		if !flattened(t, f.Index, key) {
+			continue
 		}
 		out = append(out, structField{key: key, index: f.Index, required: f.Tag.Get("required") == "true",
 			lenient: f.Tag.Get("accept") != "", limits: limitsOf(t.String()+"."+f.Name, f)})
@@ -342,17 +349,23 @@ func fieldsOf(t reflect.Type) []structField {
 	return out
 }
 
-// flattened says whether the field is reached through embedded structs only that
-// have no key of their own.
-func flattened(t reflect.Type, path []int) bool {
+// flattened says whether the field of that key is reached through embedded structs
+// only that have no key of their own and are not embedded without it.
+func flattened(t reflect.Type, path []int, key string) bool {
 	for _, i := range path[:len(path)-1] {
 		f := t.Field(i)
-		if f.Type.Kind() != reflect.Struct || f.Tag.Get("json") != "" {
+		if f.Type.Kind() != reflect.Struct || f.Tag.Get("json") != "" || Without(f, key) {
 			return false
 		}
 		t = f.Type
 	}
 	return true
+}
+
+// Without says whether the tag of an embedded field leaves out that key of what it
+// embeds: `without:"since,limit"`.
+func Without(embedded reflect.StructField, key string) bool {
+	return slices.Contains(strings.Split(embedded.Tag.Get("without"), ","), key)
 }
 
 func findStructField(fields []structField, key string) *structField {

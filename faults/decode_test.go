@@ -87,6 +87,7 @@ func TestDecodeStrictRefuses(t *testing.T) {
 		`{"name": "a", "maybe": {}}`:                      `f.maybe: expected a whole number, got an object`,
 		`{"name": "a", "ratio": []}`:                      `f.ratio: expected a number, got a list`,
 		`{"name": "a", "list": {}}`:                       `f.list: expected a list, got an object`,
+		`{"name": "a", "list": [{}, null]}`:               `f.list[1]: expected an item, got nothing`,
 		`{"name": "a", "list": [1]}`:                      `f.list[0]: expected an object, got number 1`,
 		`{"name": "a", "list": [{"wait": 250}]}`:          `f.list[0].wait: expected a duration such as 250ms, got number 250: a bare number does not say its unit`,
 		`{"name": "a", "list": [{"wait": "250"}]}`:        `f.list[0].wait: expected a duration such as 250ms, got 250: a bare number does not say its unit`,
@@ -136,6 +137,32 @@ func TestDecodeStrictHooks(t *testing.T) {
 	}
 	if err := DecodeStrict([]byte(`{"name": "r", "fault": "probe", "armed": true, "hits": 3}`), &state, ""); err != nil || state.Hits != 3 || !state.Armed || state.Name != "r" {
 		t.Error(err, state)
+	}
+}
+
+// A struct may embed another without some of its keys.
+func TestDecodeStrictWithout(t *testing.T) {
+	type inner struct {
+		A int `json:"a"`
+		B int `json:"b"`
+	}
+	var some struct {
+		inner
+		C int `json:"c"`
+	}
+	var none struct {
+		inner `without:"a,c"`
+		C     int `json:"c"`
+	}
+	if err := DecodeStrict([]byte(`{"a":1,"b":2,"c":3}`), &some, ""); err != nil || some.A != 1 || some.B != 2 || some.C != 3 {
+		t.Error(err, some)
+	}
+	err := DecodeStrict([]byte(`{"a":1,"b":2,"c":3}`), &none, "")
+	if want := `a: unknown key "a"; expected one of b, c`; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if none.A != 0 || none.B != 2 || none.C != 3 {
+		t.Error(none)
 	}
 }
 

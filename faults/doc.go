@@ -62,16 +62,18 @@
 //	gag       the same, while a rule has pulled its cable                   packet.go
 //
 // A kind that needs the whole of a body to change it keeps it itself, and says what it
-// made when the body is whole (coded.go). What stages keep counts as held too; what is
-// more than may be goes on as it came, for to leave its source unread would be for
-// ever (keep.go).
+// made when the body is whole (coded.go). What stages keep counts as held, as all that
+// waits here does; but what is more than may be goes on as it came, for to leave its
+// source unread would be for ever (keep.go).
 //
 // # Unseen bytes
 //
 // Where nothing at work has to see what comes, Demand says Splice: so many bytes may
 // go by in the kernel. A Skipper needs none of them, up to its place; a Counter none as
 // long as there are few, but their number, which InSkipped brings. Framing stays
-// exact, because the tokenizer says how many bytes of a body are left.
+// exact, because the tokenizer says how many bytes of a body are left. And where
+// nothing on a direction looks into heads, they are not taken apart (lane.plain): a
+// rule that comes into force acts from the next bytes read on, as it does anyway.
 //
 // # Memory
 //

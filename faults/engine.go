@@ -155,15 +155,20 @@ func (e *Engine) begin(now time.Time) {
 	e.reuse()
 	e.refill()
 	for d := range e.lanes {
-		e.lanes[d].out.compact()
-		e.lanes[d].releaseDue()
+		if l := &e.lanes[d]; l.out != nil {
+			l.out.compact()
+			l.releaseDue()
+		}
 	}
 }
 
 // belated tells the stages that this Step should have been before, if it should.
 func (e *Engine) belated() {
+	if e.due == 0 {
+		return
+	}
 	by := e.now.Sub(e.opened) - e.due
-	if e.due == 0 || by <= 0 {
+	if by <= 0 {
 		return
 	}
 	e.due = 0
@@ -178,6 +183,22 @@ func (e *Engine) belated() {
 
 // finish lets out what has become due, and adds the notes.
 func (e *Engine) finish() []Action {
+	if !e.idle() || e.shelf != nil || e.proxy != nil {
+		e.letOut()
+	}
+	e.settle()
+	e.refilter()
+	if e.pair != nil {
+		e.pair.Rest()
+	}
+	for i := range e.notes {
+		e.actions = append(e.actions, Action{Op: OpNote, Dir: e.notes[i].Dir, Note: &e.notes[i]})
+	}
+	return e.actions
+}
+
+// letOut lets out what has become due, and keeps the rest in memory of its own.
+func (e *Engine) letOut() {
 	for d := range e.lanes {
 		e.lanes[d].settleShelf()
 	}
@@ -193,15 +214,6 @@ func (e *Engine) finish() []Action {
 			l.out = nil
 		}
 	}
-	e.settle()
-	e.refilter()
-	if e.pair != nil {
-		e.pair.Rest()
-	}
-	for i := range e.notes {
-		e.actions = append(e.actions, Action{Op: OpNote, Dir: e.notes[i].Dir, Note: &e.notes[i]})
-	}
-	return e.actions
 }
 
 func (e *Engine) release() {
@@ -212,6 +224,10 @@ func (e *Engine) release() {
 
 // Deadline is when Step InTick is due; zero: not by itself.
 func (e *Engine) Deadline() time.Time {
+	if e.idle() {
+		e.due = 0
+		return time.Time{}
+	}
 	var first time.Time
 	sooner := func(t time.Time) {
 		if !t.IsZero() && !isNever(t) && (first.IsZero() || t.Before(first)) {
@@ -240,12 +256,21 @@ func (e *Engine) Deadline() time.Time {
 	return first
 }
 
+// idle says that nothing waits and no rule is at work, as is usual.
+func (e *Engine) idle() bool {
+	return e.door == nil && e.lanes[0].idle() && e.lanes[1].idle()
+}
+
 // Behind says that the session has more to do at once, and is made to wait for it.
 func (e *Engine) Behind() { e.due = max(1, e.now.Sub(e.opened)) }
 
-// HeldBytes is how many bytes wait in each direction, said or kept by a stage.
+// HeldBytes is how many bytes wait in each direction: said, kept by a stage, or the
+// beginning of a message that a rule must see more of.
 func (e *Engine) HeldBytes() (down, up int) {
-	return e.lanes[wire.Downstream].holding(), e.lanes[wire.Upstream].holding()
+	if e.idle() {
+		return 0, 0
+	}
+	return e.lanes[wire.Downstream].held(), e.lanes[wire.Upstream].held()
 }
 
 // Offset is how many bytes of a direction's stream came in: the place of the next

@@ -214,6 +214,14 @@ func (l *lane) passHeld(n int) {
 	}
 }
 
+// size is how many bytes are held.
+func (h *hold) size() int {
+	if h == nil {
+		return 0
+	}
+	return h.bytes
+}
+
 // due is when what is held is let go as it is, zero if nothing is.
 func (h *hold) due() time.Time {
 	if h == nil {

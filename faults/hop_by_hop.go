@@ -200,8 +200,8 @@ func (c *correctHop) begin(s wire.Segment, w *Writer) {
 		authority, _, _ := splitAbsolute(h.Target())
 		c.host = string(authority)
 	} else {
-		c.over = h.Minor == 0 || saysClose(h)
-		c.close = old || x != nil && (saysClose(&x.Head) || lists(&x.Head, "Proxy-Connection", "close")) || c.over && !w.Parts()
+		c.over = h.Minor == 0 || h.Close
+		c.close = old || x != nil && (x.Head.Close || lists(&x.Head, "Proxy-Connection", "close")) || c.over && !w.Parts()
 	}
 	if c.on = c.fire(w); !c.on {
 		return
@@ -264,7 +264,7 @@ func (c *correctHop) fields(s wire.Segment, w *Writer) {
 		out = "Transfer-Encoding: " + strings.Join(codings, ", ") + "\r\n"
 	}
 	persist := "keep-alive"
-	if c.close || !h.Request && h.Framing == wire.UntilClose || h.Request && (h.Minor == 0 || saysClose(h) || lists(h, "Proxy-Connection", "close")) {
+	if c.close || !h.Request && h.Framing == wire.UntilClose || h.Request && (h.Minor == 0 || h.Close || lists(h, "Proxy-Connection", "close")) {
 		persist = "close"
 	}
 	via := "1.1"

@@ -54,6 +54,7 @@ func (e *Engine) bytes(d wire.Direction, b []byte) {
 	if e.pair == nil {
 		e.opaque(d, b)
 	} else {
+		e.pair.Whole(d, e.lanes[d].plain())
 		e.pair.Feed(d, b)
 	}
 	if l := &e.lanes[d]; l.kept() >= e.o.Held {
@@ -260,6 +261,9 @@ func (e *Engine) command(a Act, side Side) {
 
 // wake serves what Deadline announced.
 func (e *Engine) wake() {
+	if e.idle() {
+		return
+	}
 	if e.unserved() && !e.now.Before(e.door.until) {
 		e.turnAway(nil)
 	}

@@ -34,8 +34,13 @@ func (s *slot) kept() int {
 	return s.tail.bytes
 }
 
-// holding is how many bytes of the direction wait.
+// holding is how many bytes of the direction wait, and for how many of them its source
+// is left unread: the beginning of a message, which has bounds of its own, would else
+// never be whole.
 func (l *lane) holding() int { return l.out.holds() + l.kept() }
+
+// held is how many bytes of the direction wait in all.
+func (l *lane) held() int { return l.holding() + l.hold.size() }
 
 // letGo has what stages keep said.
 func (l *lane) letGo() {

@@ -62,7 +62,7 @@ func (l *lane) proceed(s *wire.Segment) {
 	if s.Part == wire.Opaque && s.First {
 		l.turnsOpaque()
 	}
-	if s.Part == wire.StartLine && s.Last || s.Part == wire.HeadEnd && s.Last {
+	if s.Last && (s.Part == wire.StartLine || s.Part == wire.HeadEnd) {
 		l.headline(s)
 	}
 	if l.holds() {
@@ -77,6 +77,9 @@ func (l *lane) proceed(s *wire.Segment) {
 
 // holds says that the message in progress is held back.
 func (l *lane) holds() bool { return l.hold != nil && l.hold.on }
+
+// idle says that nothing waits in the direction and no rule is at work on it.
+func (l *lane) idle() bool { return l.out == nil && len(l.chain) == 0 && !l.holds() }
 
 // begin makes ready for a message: whose it is, and which rules are for it.
 func (l *lane) begin() {
@@ -102,37 +105,36 @@ func (l *lane) open() {
 	}
 }
 
-// headline keeps in the exchange what a start line, and later a whole head, says.
+// plain says that nothing on this direction looks into heads, nor will before the
+// bytes now read have been through: they need not be taken apart.
+func (l *lane) plain() bool {
+	return len(l.chain) == 0 && len(l.e.o.Plan.message[l.dir]) == 0 && !l.holds() && l.e.proxy == nil && l.e.protocol == HTTP
+}
+
+// headline keeps in the exchange what a start line, and later a whole head, says. Of
+// a plain lane both come at once.
 func (l *lane) headline(s *wire.Segment) {
 	x, h := l.ex, s.Head
 	if l.unserved() {
 		l.e.turnAway(h.Method())
 	}
-	if s.Part == wire.HeadEnd && saysClose(h) {
-		l.e.closing = true
+	switch {
+	case l.dir == wire.Downstream:
+		l.final = h.Status >= 200 || h.Framing == wire.Tunnel
+		if x != nil && l.final && !x.replied {
+			x.Status, x.Declared = h.Status, h.Declared
+		}
+	case x != nil && !x.done: // what nobody will answer is no exchange
+		x.copyHead(h)
+		l.e.q.weigh(x)
+		if s.Part == wire.StartLine || s.Start {
+			l.e.becomes(HTTP)
+			l.e.oddRequest(x)
+			l.e.tellNow(Note{Kind: NoteExchangeStarted, Exchange: x, Dir: l.dir, Off: s.Off})
+		}
 	}
 	if s.Part == wire.HeadEnd {
 		l.e.persists(x, h)
-	}
-	if l.dir == wire.Downstream {
-		l.final = h.Status >= 200 || h.Framing == wire.Tunnel
-		if x != nil && l.final && !x.replied {
-			x.Status, x.Declared = h.Status, -1
-			if s.Part == wire.HeadEnd {
-				x.Declared = h.Declared
-			}
-		}
-		return
-	}
-	if x == nil || x.done { // what nobody will answer is no exchange
-		return
-	}
-	x.copyHead(h)
-	l.e.q.weigh(x)
-	if s.Part == wire.StartLine {
-		l.e.becomes(HTTP)
-		l.e.oddRequest(x)
-		l.e.tellNow(Note{Kind: NoteExchangeStarted, Exchange: x, Dir: l.dir, Off: s.Off})
 	}
 }
 

@@ -74,6 +74,7 @@ func (e *Engine) oddRequest(x *Exchange) {
 // persists follows, head by head, whether the connection is one that the client
 // keeps (RFC 9112 section 9.3), and marks the request that makes it one too many.
 func (e *Engine) persists(x *Exchange, h *wire.Head) {
+	e.closing = e.closing || h.Close
 	kept := e.kept
 	switch {
 	case e.closing || h.Framing == wire.Tunnel:
@@ -90,9 +91,9 @@ func (e *Engine) persists(x *Exchange, h *wire.Head) {
 	}
 }
 
-// asksToKeep says that a head means the connection to persist.
+// asksToKeep says that a complete head means the connection to persist.
 func asksToKeep(h *wire.Head) bool {
-	return h.Minor > 0 && !saysClose(h) || lists(h, "Connection", "keep-alive") || lists(h, "Proxy-Connection", "keep-alive")
+	return h.Minor > 0 && !h.Close || h.KeepAlive || lists(h, "Proxy-Connection", "keep-alive")
 }
 
 // keep counts the session among those that its client keeps, or no more, and
@@ -110,6 +111,3 @@ func (e *Engine) unkeep() {
 		e.keep(false)
 	}
 }
-
-// saysClose says that a head's Connection field lists close (RFC 9112 section 9.6).
-func saysClose(h *wire.Head) bool { return lists(h, "Connection", "close") }

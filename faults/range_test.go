@@ -21,20 +21,26 @@ func TestRanges(t *testing.T) {
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
-		for _, n := range want.in {
-			if !r.Has(n) {
-				t.Errorf("%q has not %d", text, n)
-			}
-		}
-		for _, n := range want.out {
-			if r.Has(n) {
-				t.Errorf("%q has %d", text, n)
-			}
-		}
+		hasJust(t, text, r.Has, want.in, want.out)
 	}
 	for _, text := range []string{"", "-", "5-2", "0n", "n", "a", "1-2-3", "+1", "1.5", "3n-", "--2", " 3", "99999999999999999999"} {
 		if r, err := ParseRange(text); err == nil {
 			t.Errorf("%q is %+v, want an error", text, r)
+		}
+	}
+}
+
+// hasJust checks which values a range has.
+func hasJust[T any](t *testing.T, text string, has func(T) bool, in, out []T) {
+	t.Helper()
+	for _, v := range in {
+		if !has(v) {
+			t.Errorf("%q has not %v", text, v)
+		}
+	}
+	for _, v := range out {
+		if has(v) {
+			t.Errorf("%q has %v", text, v)
 		}
 	}
 }
@@ -52,16 +58,7 @@ func TestSpans(t *testing.T) {
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
-		for _, d := range want.in {
-			if !r.has(d) {
-				t.Errorf("%q has not %v", text, d)
-			}
-		}
-		for _, d := range want.out {
-			if r.has(d) {
-				t.Errorf("%q has %v", text, d)
-			}
-		}
+		hasJust(t, text, r.has, want.in, want.out)
 	}
 	for text, says := range map[string]string{"2s": "2s-", "": "2s-", "-": "2s-", "5s-1s": "goes up", "2-": "bare number", "1s-x": "such as"} {
 		if _, err := parseSpan(text); err == nil || !strings.Contains(err.Error(), says) {

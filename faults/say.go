@@ -17,7 +17,7 @@ func (l *lane) say(s *wire.Segment, at time.Time, by *late) {
 		if s.Part == wire.Body || s.Part == wire.ChunkData {
 			body = len(s.Data)
 		}
-		if l.dir == wire.Upstream && s.Part == wire.StartLine && s.Last {
+		if l.dir == wire.Upstream && s.Last && (s.Part == wire.StartLine || s.Part == wire.HeadEnd && s.Start) {
 			l.ex.asked = true
 			l.e.pair.Expect(l.ex.forwarded())
 		}

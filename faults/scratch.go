@@ -16,6 +16,7 @@ type Scratch struct {
 	past     []*Exchange // over with the last Step, whose notes point to them
 	spare    []*Exchange // to be used again
 	boxes    []*outbox   // to be used again
+	boxed    int         // bytes of their buffers
 	emptied  []*outbox   // of the last Step
 
 	// Delays counts for how long rules kept back what they delayed: from when it
@@ -31,6 +32,7 @@ func (s *Scratch) outbox() *outbox {
 	}
 	o := s.boxes[n-1]
 	s.boxes = s.boxes[:n-1]
+	s.boxed -= cap(o.buf)
 	return o
 }
 
@@ -41,7 +43,8 @@ func (s *Scratch) dismiss(o *outbox) { s.emptied = append(s.emptied, o) }
 // refill makes the outboxes that were dismissed in the last Step ready for others.
 func (s *Scratch) refill() {
 	for _, o := range s.emptied {
-		if len(s.boxes) < mostSpare && cap(o.buf) <= 64<<10 && cap(o.entries) <= 256 {
+		if len(s.boxes) < mostSpare && cap(o.entries) <= 256 && s.boxed+cap(o.buf) <= mostBoxed {
+			s.boxed += cap(o.buf)
 			*o = outbox{entries: o.entries[:0], buf: o.buf[:0]}
 			s.boxes = append(s.boxes, o)
 		}
@@ -62,5 +65,10 @@ func (s *Scratch) reuse() {
 	s.past = s.past[:0]
 }
 
-// mostSpare bounds the exchanges kept for new ones: no more are usually under way.
-const mostSpare = 16
+// What is kept for others is bounded. An outbox is lent for as long as something
+// waits, an exchange until its answer is there, and that each of a loop's sessions has
+// one at a time is usual.
+const (
+	mostSpare = 256
+	mostBoxed = 1 << 20 // bytes
+)

@@ -288,7 +288,7 @@ func (w *Writer) HalfClose(side Side) {
 func (w *Writer) Told(closes bool) {
 	x := w.slot.lane.ex
 	e := w.slot.lane.e
-	if e.closing = closes || x != nil && saysClose(&x.Head); e.closing {
+	if e.closing = closes || x != nil && x.Head.Close; e.closing {
 		e.unkeep()
 	} else if x != nil && !e.kept && asksToKeep(&x.Head) {
 		e.keep(true)

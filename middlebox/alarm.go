@@ -16,12 +16,12 @@ func (a *alarms) set(t *task, at time.Time) {
 	case t.place == 0:
 		t.at = at
 		a.heap = append(a.heap, t)
-		t.place = len(a.heap)
-		a.up(t.place - 1)
+		t.place = int32(len(a.heap))
+		a.up(len(a.heap) - 1)
 	default:
 		t.at = at
-		a.up(t.place - 1)
-		a.down(t.place - 1)
+		a.up(int(t.place) - 1)
+		a.down(int(t.place) - 1)
 	}
 }
 
@@ -45,7 +45,7 @@ func (a *alarms) due(now time.Time) (t *task, late time.Duration) {
 }
 
 func (a *alarms) remove(t *task) {
-	i, last := t.place-1, len(a.heap)-1
+	i, last := int(t.place)-1, len(a.heap)-1
 	t.at, t.place = time.Time{}, 0
 	if i < 0 {
 		return
@@ -57,9 +57,9 @@ func (a *alarms) remove(t *task) {
 		return
 	}
 	a.heap[i] = moved
-	moved.place = i + 1
+	moved.place = int32(i + 1)
 	a.up(i)
-	a.down(moved.place - 1)
+	a.down(int(moved.place) - 1)
 }
 
 func (a *alarms) up(i int) {
@@ -93,5 +93,5 @@ func (a *alarms) down(i int) {
 func (a *alarms) swap(i, j int) {
 	h := a.heap
 	h[i], h[j] = h[j], h[i]
-	h[i].place, h[j].place = i+1, j+1
+	h[i].place, h[j].place = int32(i+1), int32(j+1)
 }

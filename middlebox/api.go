@@ -28,7 +28,7 @@ type Limits struct {
 	HeldBytes           faults.Size     `json:"held_bytes" min:"64KiB"`             // 1GiB, over all sessions
 	HeldBytesPerSession faults.Size     `json:"held_bytes_per_session" min:"64KiB"` // 4MiB
 	Linger              faults.Duration `json:"linger" min:"1ms"`                   // 30s: how long a connection that ends waits for its peer
-	Events              int             `json:"events" min:"1" max:"100000000"`     // 100000 in the ring
+	Events              int             `json:"events" min:"1" max:"100000000"`     // 100000 in the ring, at most: the oldest thousandth goes at a time
 	Exchanges           int             `json:"exchanges" min:"1" max:"100000000"`  // 10000 in the ring
 }
 
@@ -218,7 +218,14 @@ type Filter struct {
 	Type    string       `json:"type,omitempty"`
 	Outcome string       `json:"outcome,omitempty"`
 	Since   string       `json:"since,omitempty" accept:"number"` // a seq, a duration back, or "armed"
-	Limit   int          `json:"limit,omitempty"`                 // the newest so many
+	Limit   int          `json:"limit,omitempty" min:"0"`         // the newest so many; 0: all
+}
+
+// RuleFilter picks rules by name: what else a Filter has is of traffic.
+type RuleFilter struct {
+	Route string `json:"route,omitempty"`
+	Rule  string `json:"rule,omitempty"`
+	Limit int    `json:"limit,omitempty" min:"0"` // the last so many; 0: all
 }
 
 // List answers every list call.

@@ -136,7 +136,7 @@ func New(c Config) (*Box, error) {
 		return nil, err
 	}
 	b := &Box{
-		seed: c.Seed, limits: c.Limits.withDefaults(), dialTimeout: c.DialTimeout, tune: c.Tuning, log: c.Log,
+		seed: c.Seed, limits: c.Limits.WithDefaults(), dialTimeout: c.DialTimeout, tune: c.Tuning, log: c.Log,
 		now: c.Now, lookup: c.Lookup, driven: c.Driven, numbers: map[string]*atomic.Uint64{},
 	}
 	b.defaults()
@@ -226,7 +226,8 @@ func (l Limits) Check(field string) (errs *faults.Error) {
 	return errs
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults is l with the default in place of what is 0 or empty.
+func (l Limits) WithDefaults() Limits {
 	or(&l.Sessions, 20000)
 	or(&l.Excess, "rst")
 	or(&l.HeldBytes, 1<<30)

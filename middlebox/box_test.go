@@ -162,6 +162,44 @@ func TestKeptBodyIsHeld(t *testing.T) {
 	}
 }
 
+// The head that a rule must see whole counts as held. Where the box holds as much as it
+// may, the rest of it is left unread, but not for ever: it goes on as it came.
+func TestHeldHeadIsHeld(t *testing.T) {
+	const half, rest = "HTTP/1.1 200 OK\r\nContent-Le", "ngth: 2\r\n\r\nhi"
+	for name, full := range map[string]bool{"there is room": false, "none in the box": true} {
+		t.Run(name, func(t *testing.T) {
+			more := make(chan bool)
+			b := start(t, Config{Limits: Limits{HeldBytes: 64 << 10}},
+				Route{Protocol: "http", Upstream: origin(t, func(c *net.TCPConn) {
+					defer c.Close()
+					bufio.NewReader(c).ReadString('\n')
+					io.WriteString(c, half)
+					<-more
+					io.WriteString(c, rest)
+				})}, Route{Name: "other", Protocol: "tcp", Upstream: origin(t, echo), Rules: []faults.Rule{rule("latency", map[string]any{"delay": "1h"})}})
+			set(t, b, rule("content_length", map[string]any{"mode": "add", "value": 1}))
+			var before int64
+			if full {
+				say(t, dial(t, b, "other"), strings.Repeat("x", 64<<10))
+				until(t, "the box is full", func() bool { before = b.Stats().Held; return before >= 64<<10 })
+			}
+			c := dial(t, b, "web")
+			say(t, c, request)
+			until(t, "half a head is held", func() bool { return b.Stats().Held == before+int64(len(half)) })
+			if l, err := b.Sessions(Filter{Route: "web"}); err != nil || l.Items[0].Held.Downstream != int64(len(half)) {
+				t.Errorf("its session holds %+v, %v", l.Items, err)
+			}
+			close(more)
+			want := "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi"
+			if full {
+				want = half + rest
+			}
+			expect(t, c, want)
+			until(t, "no more is held", func() bool { return b.Stats().Held == before })
+		})
+	}
+}
+
 // Random bytes at a port, half of it made of words of HTTP: still serving after,
 // and nothing left behind.
 func TestGarbage(t *testing.T) {
@@ -261,7 +299,7 @@ func TestDrainEnds(t *testing.T) {
 // A step that panics ends its session; the others do not notice.
 func TestPanicInAStep(t *testing.T) {
 	b, client, server := pair(t, Config{})
-	other, _ := again(t, b, client)
+	other, _ := again(t, b)
 	b.on(b.loops[0], func(l *loop) { l.sessions[0].eng = nil }) // as wrong as a step can be
 	say(t, client, "hello")
 	wantEnd(t, client, "", "rst")

@@ -101,7 +101,7 @@ func (k *sighting) room() int {
 
 func (k *sighting) pack(p *packer) {
 	p.byte(k.what)
-	p.num(k.at.UnixNano())
+	p.time(k.at)
 	if k.what == chunkLost {
 		p.num(k.chunks)
 		p.num(k.bytes)

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"crimp/faults"
 )
@@ -17,11 +18,11 @@ import (
 // that are to be told stand first in a line of their own.
 type crowd struct {
 	sync.Mutex
-	in    []member               // by number
-	gone  int                    // of in, those that have left
-	kept  map[netip.Addr]int     // persistent connections of each client that has any
-	waits waiting                // those that asked who is before them, and wait
-	of    map[netip.Addr]waiting // the same, client by client
+	in    []member                     // by number
+	gone  int                          // of in, those that have left
+	kept  map[netip.Addr]*atomic.Int32 // persistent connections of each client that has any
+	waits waiting                      // those that asked who is before them, and wait
+	of    map[netip.Addr]waiting       // the same, client by client
 }
 
 type member struct {
@@ -130,13 +131,13 @@ func (c *crowd) rest(m *member) {
 }
 
 // keep counts a session among the persistent connections of its client, or no
-// more, and says how many there are.
-func (c *crowd) keep(num uint64, on bool) int {
+// more, and says where it is written how many there are; nil: there are none.
+func (c *crowd) keep(num uint64, on bool) *atomic.Int32 {
 	c.Lock()
 	defer c.Unlock()
 	m := c.find(num)
 	if m == nil {
-		return 0
+		return nil
 	}
 	c.count(m, on)
 	return c.kept[m.addr]
@@ -147,16 +148,22 @@ func (c *crowd) count(m *member, on bool) {
 	if m.kept == on {
 		return
 	}
-	if m.kept = on; on {
-		if c.kept == nil {
-			c.kept = map[netip.Addr]int{}
+	m.kept = on
+	n := c.kept[m.addr]
+	switch {
+	case !on:
+		if n.Add(-1) == 0 {
+			delete(c.kept, m.addr)
 		}
-		c.kept[m.addr]++
 		return
+	case c.kept == nil:
+		c.kept = map[netip.Addr]*atomic.Int32{}
 	}
-	if c.kept[m.addr]--; c.kept[m.addr] == 0 {
-		delete(c.kept, m.addr)
+	if n == nil {
+		n = new(atomic.Int32)
+		c.kept[m.addr] = n
 	}
+	n.Add(1)
 }
 
 // before counts those accepted before a session. Its client having to wait, s is
@@ -188,10 +195,23 @@ func (c *crowd) served(num uint64) {
 	}
 }
 
-// Before, Leave and Keep make a session the census of its engine.
+// Before, Leave and Keep make a session the census of its engine. A client that has
+// many sessions asks Keep with every request: the crowd itself is asked only where
+// something changes.
 func (s *session) Before(sameClient bool) int { return s.r.crowd.before(s, sameClient) }
 func (s *session) Leave()                     { s.r.crowd.leave(s.num) }
-func (s *session) Keep(on bool) int           { return s.r.crowd.keep(s.num, on) }
+func (s *session) Keep(on bool) (n int) {
+	if !on || s.mates == nil {
+		s.mates = s.r.crowd.keep(s.num, on)
+	}
+	if s.mates != nil {
+		n = int(s.mates.Load())
+	}
+	if !on {
+		s.mates = nil
+	}
+	return n
+}
 
 // recount lets the engine ask the census again.
 func (s *session) recount() {

@@ -63,6 +63,45 @@ func TestCrowdTellsWhoIsNext(t *testing.T) {
 	}
 }
 
+// Who keeps is counted by client, as a plain list has it, whether the crowd was asked
+// or what a session knows.
+func TestCrowdCountsWhoKeeps(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for round := range 200 {
+		type guest struct {
+			s    *session
+			addr byte
+			kept bool
+		}
+		route := &route{}
+		var in []*guest
+		for num := range uint64(300) {
+			if r.IntN(4) == 0 || len(in) == 0 {
+				g := &guest{s: &session{num: num, r: route}, addr: byte(r.IntN(3))}
+				route.crowd.enter(num, netip.AddrFrom4([4]byte{127, 0, 0, g.addr}))
+				in = append(in, g)
+			}
+			i := r.IntN(len(in))
+			g := in[i]
+			if r.IntN(6) == 0 {
+				route.crowd.without(g.s.num)
+				in = slices.Delete(in, i, i+1)
+				continue
+			}
+			g.kept = r.IntN(3) > 0
+			want := 0
+			for _, x := range in {
+				if x.kept && x.addr == g.addr {
+					want++
+				}
+			}
+			if got := g.s.Keep(g.kept); got != want {
+				t.Fatalf("round %d: session %d keeps %v, and %d do, expected %d", round, g.s.num, g.kept, got, want)
+			}
+		}
+	}
+}
+
 // BenchmarkCrowdLeaves is what it costs that all sessions of a route end, for each:
 // none of them waits, or all but the first do.
 func BenchmarkCrowdLeaves(b *testing.B) {

@@ -1,7 +1,6 @@
 package middlebox
 
 import (
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,8 +9,8 @@ import (
 	"crimp/faults"
 )
 
-// filter is a Filter made ready to be asked: one for sessions, exchanges, events
-// and rules, so that the same words find the same things in every list.
+// filter is a Filter made ready to be asked: one for sessions, exchanges and
+// events, so that the same words find the same things in every list.
 type filter struct {
 	Filter
 	match *faults.Matcher
@@ -45,22 +44,6 @@ func (b *Box) compile(f Filter) (*filter, error) {
 	}
 	out.since = since
 	return out, nil
-}
-
-// ofRules refuses what no rule can be picked by.
-func (f Filter) ofRules() (errs *faults.Error) {
-	for _, x := range []struct {
-		field string
-		given bool
-	}{
-		{"match", !reflect.ValueOf(f.Match).IsZero()}, {"session", f.Session != ""}, {"type", f.Type != ""},
-		{"outcome", f.Outcome != ""}, {"since", f.Since != ""},
-	} {
-		if x.given {
-			errs = errs.And(faults.Errorf(faults.Invalid, x.field, "picks no rules: expected route, rule or limit"))
-		}
-	}
-	return errs
 }
 
 // Since resolves a filter's since to the number of the event after which it

@@ -27,20 +27,17 @@ func (b *Box) State() State {
 	return s
 }
 
-// Rules lists rules in the order of routes and plans. Of the filter, route, rule
-// and limit pick some; what else it has is about traffic, and refused.
-func (b *Box) Rules(f Filter) (List[RuleState], error) {
-	if err := f.ofRules(); err != nil {
-		return List[RuleState]{}, err
-	}
+// Rules lists rules in the order of routes and plans.
+func (b *Box) Rules(by RuleFilter) (List[RuleState], error) {
+	f := Filter{Route: by.Route, Rule: by.Rule, Limit: by.Limit}
 	if _, err := b.compile(f); err != nil {
 		return List[RuleState]{}, err
 	}
-	found, seq := b.rules(f)
+	found, seq := b.rules(by)
 	return listOf(b, f, found, true, seq)
 }
 
-func (b *Box) rules(f Filter) (found []RuleState, seq int64) {
+func (b *Box) rules(f RuleFilter) (found []RuleState, seq int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range b.routes {

@@ -95,8 +95,8 @@ type worker interface{ run(l *loop) }
 type task struct {
 	do     worker
 	queued bool
+	place  int32     // in the heap of alarms, from 1; 0: none
 	at     time.Time // when it is to be queued; zero: no alarm
-	place  int       // in the heap of alarms, from 1; 0: none
 }
 
 func newLoop(b *Box, n int, k sys.Kernel) *loop {

@@ -54,12 +54,7 @@ func (b *Box) Panic(c Change) (disarmed []string, seq int64, err error) {
 	}
 	b.panic = p
 	names := refNames(p.rules)
-	b.publishAll(drafts)
-	seq = b.journal.emit(Event{Type: "box.panicked", Data: BoxData{Who: c.Who, Why: c.Why, Rules: names}})
-	wait := b.swap(b.routes...)
-	b.mu.Unlock()
-	wait()
-	return names, seq, nil
+	return names, b.putInForce(drafts, "box.panicked", BoxData{Who: c.Who, Why: c.Why, Rules: names}), nil
 }
 
 // disarmed drafts a route with none of its rules armed.
@@ -112,12 +107,18 @@ func (b *Box) Release(rearm bool, c Change) (rearmed []string, seq int64, err er
 	}
 	b.panic = nil
 	rearmed = refNames(refs)
+	return rearmed, b.putInForce(drafts, "box.released", BoxData{Who: c.Who, Why: c.Why, Rules: rearmed}), nil
+}
+
+// putInForce puts drafts of all routes in force and tells of it. It lets go of the lock,
+// which its caller holds, and returns when every session has its new plan.
+func (b *Box) putInForce(drafts []*draft, what string, data BoxData) (seq int64) {
 	b.publishAll(drafts)
-	seq = b.journal.emit(Event{Type: "box.released", Data: BoxData{Who: c.Who, Why: c.Why, Rules: rearmed}})
+	seq = b.journal.emit(Event{Type: what, Data: data})
 	wait := b.swap(b.routes...)
 	b.mu.Unlock()
 	wait()
-	return rearmed, seq, nil
+	return seq
 }
 
 // Revert makes the routes and rules those of the configuration again, and ends a

@@ -35,18 +35,26 @@ func (k recordKind) String() string {
 type packer []byte
 
 func (p *packer) byte(b byte)  { *p = append(*p, b) }
-func (p *packer) num(n int64)  { *p = binary.AppendVarint(*p, n) }
 func (p *packer) str(s string) { p.num(int64(len(s))); *p = append(*p, s...) }
 func (p *packer) raw(b []byte) { p.num(int64(len(b))); *p = append(*p, b...) }
 func (p *packer) flow(f Flow)  { p.num(f.Upstream); p.num(f.Downstream) }
 
-// time keeps the wall clock's nanoseconds; 0 is no time.
-func (p *packer) time(t time.Time) {
-	if t.IsZero() {
-		p.num(0)
+// num takes a byte for a number from -64 to 63, as nearly all are.
+func (p *packer) num(n int64) {
+	if small := uint64(n)<<1 ^ uint64(n>>63); small < 0x80 {
+		*p = append(*p, byte(small))
 		return
 	}
-	p.num(t.UnixNano())
+	*p = binary.AppendVarint(*p, n)
+}
+
+// time keeps the wall clock's nanoseconds; 0 is no time.
+func (p *packer) time(t time.Time) {
+	n := int64(0)
+	if !t.IsZero() {
+		n = t.UnixNano()
+	}
+	*p = binary.LittleEndian.AppendUint64(*p, uint64(n))
 }
 
 func (p *packer) strs(all []string) {
@@ -88,7 +96,8 @@ func (u *unpacker) str() string { return string(u.raw()) }
 func (u *unpacker) flow() Flow  { return Flow{Upstream: u.num(), Downstream: u.num()} }
 
 func (u *unpacker) time() time.Time {
-	if n := u.num(); n != 0 {
+	n := int64(binary.LittleEndian.Uint64(*u))
+	if *u = (*u)[8:]; n != 0 {
 		return time.Unix(0, n)
 	}
 	return time.Time{}

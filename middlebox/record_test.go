@@ -127,3 +127,31 @@ func TestExchangesOutliveTheirEvents(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkTell is what it costs to tell of an exchange, that it started and that it
+// finished, in a journal that is full.
+func BenchmarkTell(b *testing.B) {
+	j := newJournal(Limits{Events: 100_000, Exchanges: 10_000}, time.Now)
+	client := netip.MustParseAddrPort("127.0.0.1:1234")
+	now := time.Now()
+	x := faults.Exchange{N: 7, Head: headOf("GET / HTTP/1.1\r\nHost: 127.0.0.1:7006\r\n\r\n"), Declared: -1, Outcome: "open", Started: now}
+	y := x
+	y.Status, y.Declared, y.Sent, y.Whole, y.Outcome, y.Finished = 200, 1024, 1024, true, "ok", now.Add(time.Millisecond)
+	var p packer
+	tell := func(kind recordKind, x *faults.Exchange) {
+		p = p[:0]
+		packExchange(&p, "web", 3, client, x)
+		j.keep(kind, p, now)
+	}
+	both := func() {
+		tell(exchangeStarted, &x)
+		tell(exchangeFinished, &y)
+	}
+	for range 60_000 {
+		both()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		both()
+	}
+}

@@ -26,14 +26,21 @@ func (r *ring[T]) add(x T) {
 func (r *ring[T]) full() bool { return r.count == r.n }
 
 // at is the i-th oldest that is still there.
-func (r *ring[T]) at(i int) *T { return &r.items[(r.head+i)%len(r.items)] }
+func (r *ring[T]) at(i int) *T {
+	if i += r.head; i >= len(r.items) {
+		i -= len(r.items)
+	}
+	return &r.items[i]
+}
 
 // drop takes the oldest out.
 func (r *ring[T]) drop() T {
 	var zero T
 	x := r.items[r.head]
 	r.items[r.head] = zero
-	r.head = (r.head + 1) % len(r.items)
+	if r.head++; r.head == len(r.items) {
+		r.head = 0
+	}
 	r.count--
 	return x
 }

@@ -55,7 +55,7 @@ func TestSetRule(t *testing.T) {
 		return got
 	}
 	names := func() (names []string) {
-		list, _ := b.Rules(Filter{})
+		list, _ := b.Rules(RuleFilter{})
 		for _, r := range list.Items {
 			names = append(names, r.Name)
 		}

@@ -2,6 +2,7 @@ package middlebox
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"crimp/faults"
@@ -37,6 +38,7 @@ type session struct {
 	peer   netip.AddrPort
 	opened time.Time
 	last   time.Duration // since then, a byte was read
+	mates  *atomic.Int32 // how many persistent connections its client has; nil: this is none
 
 	dialled  bool // there is an upstream connection, or will be none
 	ended    bool // over: it is no longer one of the loop's
@@ -116,6 +118,7 @@ func (s *session) rounds() {
 			}
 		}
 		s.tally() // each round, or a turn could hold a turn's bytes past the bound
+		more = more && s.stirs()
 		if more && (n >= l.tune.Rounds || l.spent >= l.tune.TurnBytes) {
 			l.enqueue(&s.task)
 			break
@@ -124,6 +127,17 @@ func (s *session) rounds() {
 	if s.settle(); more {
 		s.eng.Behind()
 	}
+}
+
+// stirs says whether another round could find anything to do. After a short read, as
+// most are, it could not.
+func (s *session) stirs() bool {
+	for d := range s.leg {
+		if g := &s.leg[d]; g.flags&sys.In != 0 || g.piped > 0 || g.pend != nil || g.ending != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // step steps the engine and does what it answers. What a rule delays it delays from

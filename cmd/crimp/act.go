@@ -99,7 +99,7 @@ Acts on the session with that ID, or on all live ones that the filter picks.
 			"crimp session web/3 rst",
 			"crimp session --match client=10.0.0.7 stall --side client",
 			"crimp session --route web --outcome open close"),
-		Flags: boxFlags(append(filterFlags(),
+		Flags: boxFlags(append(pickFlags(),
 			typedFlag("side", groupAct, "on which `SIDE`: client, server or both", "both", nil, oneOf("client", "server", "both")),
 			whyFlag(), jsonFlag())...),
 		Action: func(c *cli.Context) error {
@@ -132,6 +132,9 @@ func actParams(c *cli.Context) (control.ActParams, error) {
 	p := control.ActParams{Filter: f, Act: c.Args().Get(c.Args().Len() - 1), Side: side, Why: c.String("why")}
 	if c.Args().Len() == 1 && reflect.ValueOf(f).IsZero() && slices.Contains(actNames, p.Act) {
 		return p, usagef("crimp session %s: which? an ID such as web/3, or a filter such as --route web", p.Act)
+	}
+	if id := p.Act; c.Args().Len() == 2 && slices.Contains(actNames, c.Args().First()) {
+		return p, usagef("crimp session: the session goes first: crimp session %s %s", id, c.Args().First())
 	}
 	if _, err := oneOf(actNames...)(p.Act); err != nil {
 		return p, usagef("crimp session: %v", err)

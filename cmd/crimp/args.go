@@ -100,9 +100,14 @@ func (a *arranger) word(word string) error {
 	return nil
 }
 
+// mayBeEmpty are the flags of which an empty value is as good as none. For others it is
+// most often a variable of a script that nobody has set: a filter by an empty route
+// would be one for all routes.
+var mayBeEmpty = map[string]bool{"why": true, "token": true}
+
 // flag takes a flag and says whether it used up the following word as its value.
 func (a *arranger) flag(word string, next *string) (used bool, err error) {
-	name, _, joined := strings.Cut(strings.TrimLeft(word, "-"), "=")
+	name, value, joined := strings.Cut(strings.TrimLeft(word, "-"), "=")
 	takes, known := a.takes[name]
 	switch {
 	case name == "help" || name == "h":
@@ -119,7 +124,11 @@ func (a *arranger) flag(word string, next *string) (used bool, err error) {
 		if next == nil {
 			return false, usagef("%s needs a value", dashed(name))
 		}
-		word, used = dashed(name)+"="+*next, true
+		value = *next
+		word, used = dashed(name)+"="+value, true
+	}
+	if takes && value == "" && !mayBeEmpty[name] {
+		return false, usagef("%s needs a value, and got an empty one", dashed(name))
 	}
 	a.flags, a.names = append(a.flags, word), append(a.names, name)
 	return used, nil

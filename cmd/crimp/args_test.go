@@ -1,12 +1,16 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
+
+	"crimp/faults"
 )
 
 func TestArrange(t *testing.T) {
@@ -113,6 +117,73 @@ func TestHelpIsWhole(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Help is read in a terminal beside something else.
+func TestHelpIsNarrow(t *testing.T) {
+	narrow := func(command string) {
+		var out strings.Builder
+		if code := run(strings.Fields(command), &out, io.Discard); code != 0 {
+			t.Errorf("%s: exit %d", command, code)
+		}
+		text, _, _ := strings.Cut(out.String(), "\nExample: ") // what follows is to be typed
+		if n := strings.Count(text, "\n"); n < 5 {
+			t.Errorf("%s has %d lines", command, n)
+		}
+		for line := range strings.Lines(text) {
+			if line = strings.TrimSuffix(line, "\n"); utf8.RuneCountInString(line) > helpWidth {
+				t.Errorf("%s: over %d columns: %s", command, helpWidth, line)
+			}
+		}
+	}
+	narrow("crimp --help")
+	everyCommand(newApp(io.Discard, io.Discard), func(name string, _ *cli.Command) { narrow(name + " --help") })
+	for _, f := range faults.Catalogue() {
+		if f.PresetOf == nil { // a preset's default may be a whole message
+			narrow("crimp faults " + f.Name)
+		}
+	}
+}
+
+// A word that is wider than the line has one for itself; nothing is lost.
+func TestFold(t *testing.T) {
+	for text, want := range map[string]string{
+		"":              "",
+		"a":             "a",
+		"abc de f":      "abc|de f",
+		"abcdefgh i":    "abcdefgh|i",
+		"a bcdefgh i j": "a|bcdefgh|i j",
+		"äöü äö ü":      "äöü|äö ü",
+		"ab cd":         "ab cd",
+	} {
+		if got := fold(strings.Fields(text), 5, "|"); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// What could not be written, as on a full disk, is told: a part is not the whole.
+func TestOutputThatFails(t *testing.T) {
+	for _, words := range []string{"crimp --help", "crimp arm --help", "crimp faults", "crimp faults cut", "crimp faults --json", "crimp version"} {
+		var told strings.Builder
+		out := &disk{room: 20}
+		if code := run(strings.Fields(words), out, &told); code != exitFailed || told.String() != errFull.Error()+"\n" {
+			t.Errorf("%s: exit %d, %q", words, code, told.String())
+		}
+	}
+}
+
+var errFull = errors.New("no space left")
+
+// disk is a file for which there is so much room.
+type disk struct{ room int }
+
+func (d *disk) Write(b []byte) (int, error) {
+	n := min(len(b), d.room)
+	if d.room -= n; n < len(b) {
+		return n, errFull
+	}
+	return n, nil
 }
 
 // The file that the help of serve shows is one that it takes.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -52,8 +53,7 @@ func listFaults(c *cli.Context) error {
 		}
 		t.add(f.Name, f.Is, f.Summary)
 	}
-	t.print(w)
-	return nil
+	return t.print(w)
 }
 
 func showFault(c *cli.Context, name string) error {
@@ -68,21 +68,20 @@ func showFault(c *cli.Context, name string) error {
 		_, err := io.WriteString(c.App.Writer, f.Markdown())
 		return err
 	}
-	fmt.Fprintf(c.App.Writer, "%s: %s\n", f.Name, f.Summary)
-	if f.PresetOf != nil {
-		fmt.Fprintf(c.App.Writer, "It is %s%s.\n", f.Is, filtersOf(f))
+	sentence := func(format string, args ...any) {
+		fmt.Fprintln(c.App.Writer, fold(strings.Fields(fmt.Sprintf(format, args...)), helpWidth, "\n  "))
 	}
-	fmt.Fprintf(c.App.Writer, "A client: %s\n", f.Client)
+	sentence("%s: %s", f.Name, f.Summary)
+	if f.PresetOf != nil {
+		sentence("It is %s%s.", f.Is, filtersOf(f))
+	}
+	sentence("A client: %s", f.Client)
 	if f.HTTP {
 		fmt.Fprintln(c.App.Writer, "It needs an http route.")
 	}
 	if len(f.List) > 0 {
 		fmt.Fprintln(c.App.Writer, "\nParameters")
-		var t table
-		for _, p := range f.List {
-			t.add("  "+p.Name, p.Type, defaultOf(p), p.Help+bounds(p))
-		}
-		t.print(c.App.Writer)
+		paramTable(f.List).print(c.App.Writer)
 	}
 	for _, e := range f.Examples {
 		fmt.Fprintf(c.App.Writer, "\nExample: %s\n  crimp arm ROUTE %s%s\n", e.Title, f.Name, e.Words())
@@ -91,6 +90,26 @@ func showFault(c *cli.Context, name string) error {
 		}
 	}
 	return nil
+}
+
+// paramTable is a row a parameter; what it means is folded into what is left of a line.
+func paramTable(params []faults.Param) *table {
+	var columns [3]int
+	for _, p := range params {
+		for i, cell := range []string{p.Name, p.Type, defaultOf(p)} {
+			columns[i] = max(columns[i], utf8.RuneCountInString(cell))
+		}
+	}
+	room := max(40, helpWidth-len("  ")*4-columns[0]-columns[1]-columns[2])
+	t := &table{}
+	for _, p := range params {
+		help := strings.Split(fold(strings.Fields(p.Help+bounds(p)), room, "\n"), "\n")
+		t.add("  "+p.Name, p.Type, defaultOf(p), help[0])
+		for _, line := range help[1:] {
+			t.add("", "", "", line)
+		}
+	}
+	return t
 }
 
 // filtersOf is the match and gate that a preset brings along.

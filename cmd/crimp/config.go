@@ -2,13 +2,11 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -74,12 +72,10 @@ func readFile(file string) (source []byte, name string, err error) {
 		source, err = io.ReadAll(io.LimitReader(os.Stdin, maxFile+1))
 		return source, "stdin", err
 	}
-	source, err = os.ReadFile(file)
-	var at *os.PathError
-	if errors.As(err, &at) {
-		return nil, "", usagef("%s: %v", file, at.Err)
+	if source, err = os.ReadFile(file); err != nil {
+		return nil, "", usagef("%s: %v", file, bare(err))
 	}
-	return source, filepath.Clean(file), err
+	return source, filepath.Clean(file), nil
 }
 
 // check judges what decoding cannot: all that would fail later without touching
@@ -90,22 +86,7 @@ func (conf *configuration) check() *faults.Error {
 	if errs == nil && !isLoopback(at) && conf.Control.TokenFile == "" {
 		errs = faults.Errorf(faults.Invalid, "control.listen", "%s is not a loopback address: control.token_file or --token-file is needed", at)
 	}
-	return errs.And(conf.Limits.Check("limits")).And(middlebox.CheckRoutes(conf.Routes, at))
-}
-
-// settled is what conf says other than the configuration a box was started from,
-// of that which holds until it is started anew.
-func (conf *configuration) settled(from *configuration) (keys []string) {
-	if !conf.drawn && *conf.Seed != *from.Seed {
-		keys = append(keys, "seed")
-	}
-	if !reflect.DeepEqual(conf.Control, from.Control) {
-		keys = append(keys, "control")
-	}
-	if conf.Limits != from.Limits {
-		keys = append(keys, "limits")
-	}
-	return keys
+	return errs.And(conf.Control.Check("control")).And(conf.Limits.Check("limits")).And(middlebox.CheckRoutes(conf.Routes, at))
 }
 
 // checkAddress wants host:port to listen on.
@@ -151,6 +132,14 @@ func parseRoute(s string) (middlebox.Route, error) {
 		return r, fmt.Errorf("%q: %s", s, strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return r, nil
+}
+
+// token is what the box asks for; empty: nothing.
+func (conf *configuration) token() (string, error) {
+	if conf.Control.TokenFile == "" {
+		return "", nil
+	}
+	return readToken(conf.Control.TokenFile)
 }
 
 // readToken reads a token file: one line, the white space around it not counted.

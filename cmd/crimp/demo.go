@@ -40,11 +40,11 @@ ready, disarmed, as rules of their own names: arm one with a click on the dashbo
 			&cli.StringFlag{Name: "listen", Category: groupDemo, Usage: "the route's `ADDR`", Value: demoListen, EnvVars: []string{"CRIMP_DEMO_LISTEN"}},
 			&cli.BoolFlag{Name: "quiet-client", Category: groupDemo, Usage: "the client does not tell what it saw", DisableDefaultText: true},
 			durationFlag("client-interval", groupDemo, "one request each `DURATION`; 0s: no client", "1s"),
-			seedFlag("seed", groupServe, "the number `N` that all chance comes from: the same one, the same faults; drawn if not given", "CRIMP_SEED"),
-			&cli.StringFlag{Name: "addr-file", Category: groupServe, Usage: "once ready, write the resolved addresses to this `FILE` as {control, routes}", EnvVars: []string{"CRIMP_ADDR_FILE"}},
-			durationFlag("drain-timeout", groupServe, "after the first signal sessions may go on for this `DURATION`", "1s", "CRIMP_DRAIN_TIMEOUT"),
+			seedFlag("drawn"),
+			addrFileFlag(),
+			drainFlag("1s"),
 			&cli.StringFlag{Name: "control", Category: groupControl, Usage: "listen for control clients and the dashboard on `ADDR`", Value: defaultControl, EnvVars: []string{"CRIMP_CONTROL"}},
-			&cli.StringFlag{Name: "token-file", Category: groupControl, Usage: "ask for the token in this `FILE`; needed where the address is not loopback", EnvVars: []string{"CRIMP_TOKEN_FILE"}},
+			tokenFileFlag(),
 			levelFlag("warn"), formatFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -67,15 +67,9 @@ func demo(c *cli.Context) error {
 		return codef(exitStart, "origin: %v", err)
 	}
 	defer stopOrigin()
-	in, err := startDemo(c, origin, log)
+	in, err := startTelling(c, func() (*instance, error) { return startDemo(c, origin, log) })
 	if err != nil {
 		return err
-	}
-	if file := c.String("addr-file"); file != "" {
-		if err := writeAddresses(file, in.addresses()); err != nil {
-			in.kill()
-			return codef(exitStart, "--addr-file: %v", err)
-		}
 	}
 	web := in.addresses().Routes["web"]
 	introduce(c, in.url(), web)
@@ -105,6 +99,9 @@ func demo(c *cli.Context) error {
 	return err
 }
 
+// asFlags names a key by the flag it came from: there is no file.
+var asFlags = strings.NewReplacer("routes[0].", "--", "control.token_file", "--token-file", controlField, "--control")
+
 // startDemo starts the box; where an address is taken it takes another.
 func startDemo(c *cli.Context, origin string, log zerolog.Logger) (*instance, error) {
 	seed, given := flagValue[uint64](c, "seed")
@@ -115,8 +112,8 @@ func startDemo(c *cli.Context, origin string, log zerolog.Logger) (*instance, er
 	conf.Seed, conf.Control = &seed, control.Settings{Listen: c.String("control"), TokenFile: c.String("token-file")}
 	conf.Routes = []middlebox.Route{{Name: "web", Listen: c.String("listen"), Upstream: origin, Protocol: "http", Rules: headline()}}
 	if fault := conf.check(); fault != nil {
-		for _, e := range fault.All() { // there is no file: it came from a flag
-			e.Field = strings.NewReplacer("routes[0].", "--", "control.token_file", "--token-file", controlField, "--control").Replace(e.Field)
+		for _, e := range fault.All() {
+			e.Field = asFlags.Replace(e.Field)
 		}
 		return nil, usagef("%s", fault)
 	}
@@ -132,6 +129,7 @@ func startDemo(c *cli.Context, origin string, log zerolog.Logger) (*instance, er
 		}
 		host, port, _ := net.SplitHostPort(*taken)
 		if port == "0" {
+			fault.Field = asFlags.Replace(fault.Field)
 			return in, err
 		}
 		fmt.Fprintf(c.App.ErrWriter, "%s; using another port\n", fault.Message)

@@ -178,16 +178,28 @@ func jsonFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "json", Category: groupOutput, Usage: "one JSON object a line", DisableDefaultText: true}
 }
 
-// filterFlags are those of every list, and of wait and session.
-func filterFlags() []cli.Flag {
+// pickFlags pick sessions, live or past, and what happened on them.
+func pickFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "match", Category: groupFilter, Usage: "only what matches `KEY=VALUE`: direction session exchange reused idle method path host header=NAME:GLOB status client"},
-		&cli.StringFlag{Name: "route", Category: groupFilter, Usage: "only of this `ROUTE`"},
-		&cli.StringFlag{Name: "rule", Category: groupFilter, Usage: "only of this `RULE`"},
+		routeFlag(), ruleFlag(),
 		&cli.StringFlag{Name: "session", Category: groupFilter, Usage: "only of the session with this `ID`, such as web/3"},
 		&cli.StringFlag{Name: "outcome", Category: groupFilter, Usage: "only with this `OUTCOME`: ok, cut, rst, stalled, open"},
-		&cli.StringFlag{Name: "since", Category: groupFilter, Usage: "only from `SINCE` on: a seq, a duration back (10s), or armed (the last arming of --rule)"},
 	}
+}
+
+// filterFlags are those of every list, and of wait.
+func filterFlags() []cli.Flag {
+	return append(pickFlags(),
+		&cli.StringFlag{Name: "since", Category: groupFilter, Usage: "only from `SINCE` on: a seq, a duration back (10s), or armed (the last arming of --rule)"})
+}
+
+func routeFlag() cli.Flag {
+	return &cli.StringFlag{Name: "route", Category: groupFilter, Usage: "only of this `ROUTE`"}
+}
+
+func ruleFlag() cli.Flag {
+	return &cli.StringFlag{Name: "rule", Category: groupFilter, Usage: "only of this `RULE`"}
 }
 
 // listFlags are those of the lists. What is no event has no type: there the flag is
@@ -195,8 +207,11 @@ func filterFlags() []cli.Flag {
 func listFlags(events bool) []cli.Flag {
 	return append(filterFlags(),
 		&cli.StringFlag{Name: "type", Category: groupFilter, Usage: "only events of this `TYPE`, or of its first word (rule, fault, session)", Hidden: !events},
-		countFlag("limit", groupFilter, "only the newest `N`", ""),
-		typedFlag("expect", groupOutput, "exit 1, and print the rows, unless their number is in `RANGE`: 3, 2-5, 4-", "", nil, parseRows),
-		jsonFlag(),
-	)
+		limitFlag(), expectFlag(), jsonFlag())
+}
+
+func limitFlag() cli.Flag { return countFlag("limit", groupFilter, "only the newest `N`", "") }
+
+func expectFlag() cli.Flag {
+	return typedFlag("expect", groupOutput, "exit 1, and print the rows, unless their number is in `RANGE`: 3, 2-5, 4-", "", nil, parseRows)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 )
@@ -14,19 +15,20 @@ const appHelp = `{{.Usage}}
 Usage: {{.UsageText}}
 
 Start here
-  crimp demo                                                    a box to play with, and its dashboard
-  crimp arm web truncate                                        break it; then see "crimp exchanges"
-  crimp serve --route web=127.0.0.1:8080,127.0.0.1:9000,http    a box before a server of your own
+  crimp demo                                                  a box to play with, and its dashboard
+  crimp arm web truncate                                      break it; then see "crimp exchanges"
+  crimp serve --route web=127.0.0.1:8080,127.0.0.1:9000,http  a box before a server of your own
 {{range .VisibleCategories}}
 {{slice .Name 2}}
 {{- range .VisibleCommands}}
   {{.Name}}{{"\t"}}{{.Usage}}
 {{- end}}
 {{end}}
-Commands that talk to a running box take --api (CRIMP_API, default ` + defaultAPI + `) and
---token (CRIMP_TOKEN). Exit codes: 0 ok; 1 failed expectation, run-time error, no box there; 2 usage, invalid
-configuration, unknown name; 3 cannot bind or start; 4 wait timed out.
-"crimp COMMAND --help" says more, with examples; "crimp faults" lists the faults, "crimp faults NAME" explains one.
+Commands that talk to a running box take --api (CRIMP_API, default ` + defaultAPI + `)
+and --token (CRIMP_TOKEN). Exit codes: 0 ok; 1 failed expectation, run-time error, no box there;
+2 usage, invalid configuration, unknown name; 3 cannot bind or start; 4 wait timed out;
+130 interrupted. "crimp COMMAND --help" says more, with examples; "crimp faults" lists the
+faults, "crimp faults NAME" explains one.
 `
 
 const commandHelp = `{{.Usage}}
@@ -46,24 +48,36 @@ Commands
 {{- end}}
 {{end}}{{end}}`
 
-// wrapped is words in lines of at most 96 columns, each behind two spaces.
-func wrapped(words []string) string {
+// No line of help is longer than helpWidth; what a flag does stands behind the names of
+// those of its group, which leave it usageWidth.
+const (
+	helpWidth  = 100
+	usageWidth = 68
+)
+
+// fold puts words in lines of at most width columns, with between standing between two.
+func fold(words []string, width int, between string) string {
 	var text strings.Builder
-	width := 0
-	for _, w := range words {
-		if width == 0 || width+1+len(w) > 96 {
-			if width > 0 {
-				text.WriteString("\n")
-			}
-			text.WriteString("  " + w)
-			width = 2 + len(w)
-			continue
+	column := 0
+	for i, w := range words {
+		n := utf8.RuneCountInString(w)
+		switch {
+		case i == 0:
+		case column+1+n > width:
+			text.WriteString(between)
+			column = 0
+		default:
+			text.WriteString(" ")
+			column++
 		}
-		text.WriteString(" " + w)
-		width += 1 + len(w)
+		text.WriteString(w)
+		column += n
 	}
 	return text.String()
 }
+
+// wrapped is words in whole lines, each behind two spaces.
+func wrapped(words []string) string { return "  " + fold(words, helpWidth-2, "\n  ") }
 
 // usageText is the arguments and flags of a command. What stands behind -- is another's,
 // flags too.
@@ -81,7 +95,8 @@ func describe(text string, examples ...string) string {
 }
 
 // flagLine is a flag in --help: names, what it takes, what it does, default and
-// environment variable. A flag that may be repeated says so.
+// environment variable. A flag that may be repeated says so. Tabs align its lines with
+// those of the flags around it.
 func flagLine(f cli.Flag) string {
 	d := f.(cli.DocGenerationFlag)
 	takes, usage := "", d.GetUsage()
@@ -100,7 +115,6 @@ func flagLine(f cli.Flag) string {
 	if d.TakesValue() {
 		line.WriteString(" " + takes)
 	}
-	line.WriteString("\t" + usage)
 	var notes []string
 	if s, ok := f.(cli.DocGenerationSliceFlag); ok && s.IsSliceFlag() {
 		notes = append(notes, "may be repeated")
@@ -111,9 +125,15 @@ func flagLine(f cli.Flag) string {
 	for _, name := range d.GetEnvVars() {
 		notes = append(notes, "$"+name)
 	}
-	if len(notes) > 0 {
-		line.WriteString(" (" + strings.Join(notes, "; ") + ")")
+	if last := len(notes) - 1; last >= 0 {
+		for i := range last {
+			notes[i] += ";"
+		}
+		notes[0] = "(" + notes[0]
+		notes[last] += ")"
 	}
+	words := append(strings.Fields(usage), notes...) // each note in one piece
+	line.WriteString("\t" + fold(words, usageWidth, "\n  \t"))
 	return line.String()
 }
 

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -37,12 +35,9 @@ const controlField = "control.listen"
 // start makes a box of a configuration. Every address is bound before it
 // returns, or none: an error changed nothing.
 func start(conf *configuration, log zerolog.Logger) (*instance, error) {
-	token := ""
-	if conf.Control.TokenFile != "" {
-		var err error
-		if token, err = readToken(conf.Control.TokenFile); err != nil {
-			return nil, err
-		}
+	token, err := conf.token()
+	if err != nil {
+		return nil, err
 	}
 	listener, err := net.Listen("tcp", conf.Control.Listen)
 	if err != nil {
@@ -108,41 +103,6 @@ func (in *instance) kill() {
 
 // url is where the dashboard and the control protocol are.
 func (in *instance) url() string { return "http://" + reachable(in.listener.Addr().String()) }
-
-// addresses is what --addr-file tells.
-type addresses struct {
-	Control string            `json:"control"`
-	Routes  map[string]string `json:"routes"`
-}
-
-func (in *instance) addresses() addresses {
-	a := addresses{Control: in.listener.Addr().String(), Routes: map[string]string{}}
-	for _, r := range in.box.State().Routes {
-		a.Routes[r.Name] = r.Listen
-	}
-	return a
-}
-
-// writeAddresses replaces the file as a whole: a reader sees all of it or none.
-func writeAddresses(file string, a addresses) error {
-	raw, err := json.Marshal(a)
-	if err != nil {
-		return err
-	}
-	temp, err := os.CreateTemp(filepath.Dir(file), ".crimp-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name())
-	if _, err := temp.Write(append(raw, '\n')); err != nil {
-		temp.Close()
-		return err
-	}
-	if err := errors.Join(temp.Chmod(0o644), temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), file)
-}
 
 // reachable turns an address to listen on into one to connect to.
 func reachable(address string) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -108,8 +109,17 @@ func commandFor(ctx context.Context, c *cli.Context, box *control.Client, path s
 	if err != nil {
 		return nil, err
 	}
-	return &exec.Cmd{Path: path, Args: command, Stdin: os.Stdin, Stdout: c.App.Writer, Stderr: c.App.ErrWriter,
+	return &exec.Cmd{Path: path, Args: command, Stdin: os.Stdin, Stdout: itself(c.App.Writer), Stderr: c.App.ErrWriter,
 		Env: childEnv(os.Environ(), api, token, routes.Routes)}, nil
+}
+
+// itself is what a command writes to that has our standard output: the file, as a pipe
+// in between would be no terminal to it.
+func itself(w io.Writer) io.Writer {
+	if o, ok := w.(*output); ok {
+		return o.Writer
+	}
+	return w
 }
 
 // childEnv tells the command where the box and its routes are.

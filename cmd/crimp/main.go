@@ -22,13 +22,32 @@ func main() { os.Exit(run(os.Args, os.Stdout, os.Stderr)) }
 
 // run is the whole program but for the exit: it returns the exit code.
 func run(argv []string, stdout, stderr io.Writer) int {
-	app := newApp(stdout, stderr)
+	out := &output{Writer: stdout}
+	app := newApp(out, stderr)
 	arranged, tail, err := arrange(app, argv)
 	if err == nil {
 		app.Metadata[tailKey] = tail
 		err = app.Run(arranged)
 	}
+	if err == nil {
+		err = out.err
+	}
 	return report(err, stderr)
+}
+
+// output is standard output, and whether all could be written that was: a part must
+// not be taken for the whole.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // report prints what went wrong on stderr, once, and says the exit code.

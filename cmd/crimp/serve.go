@@ -28,7 +28,8 @@ func serveCommand() *cli.Command {
 Relays the routes of the configuration and of --route, byte for byte while nothing is armed,
 and answers the control protocol. A flag wins over its environment variable, that over the
 file, the file over the default. SIGHUP reads the file again and puts its routes in force as a
-whole; if anything is wrong with it the old ones stay. A seed, control or limits that it says
+whole, and the token that the token file holds now; if anything is wrong with either, all stays
+as it was. Open WebSockets stay, too, with a new token. A seed, control or limits that it says
 otherwise wait for the next start. SIGINT and SIGTERM stop accepting, disarm, let live sessions
 finish for --drain-timeout, then close; a second one ends at once.
 
@@ -41,14 +42,14 @@ The README has all keys of it.`,
 			"crimp serve --route db=127.0.0.1:0,10.0.0.5:5432,tcp --addr-file addresses.json"),
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "config", Aliases: []string{"c"}, Category: groupServe, Usage: "the configuration `FILE` (YAML); - is standard input", EnvVars: []string{"CRIMP_CONFIG"}},
-			&cli.StringSliceFlag{Name: "route", Category: groupServe, Usage: "a further `NAME=LISTEN,UPSTREAM[,http|tcp|proxy]` or NAME=LISTEN,proxy, or in place of the file's of that name", EnvVars: []string{"CRIMP_ROUTE"}},
-			seedFlag("seed", groupServe, "the number `N` that all chance comes from: the same one, the same faults; drawn and logged if not given", "CRIMP_SEED"),
+			&cli.StringSliceFlag{Name: "route", Category: groupServe, Usage: "a further `ROUTE`, or one in place of the file's of that name, as " + routeForm + " or NAME=LISTEN,proxy", EnvVars: []string{"CRIMP_ROUTE"}},
+			seedFlag("drawn and logged"),
 			&cli.StringSliceFlag{Name: "limit", Category: groupServe, Usage: "a limit `NAME=VALUE`, such as held_bytes=512MiB: sessions excess held_bytes held_bytes_per_session linger events exchanges", EnvVars: []string{"CRIMP_LIMIT"}},
 			typedFlag("loops", groupServe, "relay with `N` event loops, a core each; by default one on up to two cores, else half the cores", "", []string{"CRIMP_LOOPS"}, parseLoops),
-			durationFlag("drain-timeout", groupServe, "after the first signal sessions may go on for this `DURATION`", "10s", "CRIMP_DRAIN_TIMEOUT"),
-			&cli.StringFlag{Name: "addr-file", Category: groupServe, Usage: "once ready, write the resolved addresses to this `FILE` as {control, routes}", EnvVars: []string{"CRIMP_ADDR_FILE"}},
+			drainFlag("10s"),
+			addrFileFlag(),
 			&cli.StringFlag{Name: "control", Category: groupControl, Usage: "listen for control clients and the dashboard on `ADDR`", DefaultText: defaultControl, EnvVars: []string{"CRIMP_CONTROL"}},
-			&cli.StringFlag{Name: "token-file", Category: groupControl, Usage: "ask for the token in this `FILE`; needed where the address is not loopback", EnvVars: []string{"CRIMP_TOKEN_FILE"}},
+			tokenFileFlag(),
 			&cli.StringSliceFlag{Name: "origin", Category: groupControl, Usage: "a further `ORIGIN` whose pages may connect", EnvVars: []string{"CRIMP_ORIGIN"}},
 			&cli.StringSliceFlag{Name: "host", Category: groupControl, Usage: "a further `NAME` the box may be called by", EnvVars: []string{"CRIMP_HOST"}},
 			levelFlag("info"), formatFlag(),
@@ -75,8 +76,16 @@ const (
 	groupLog     = "Log (on stderr)"
 )
 
-func seedFlag(name, category, usage string, env ...string) cli.Flag {
-	return typedFlag(name, category, usage, "", env, parseSeed)
+func seedFlag(otherwise string) cli.Flag {
+	return typedFlag("seed", groupServe, "the number `N` that all chance comes from: the same one, the same faults; "+otherwise+" if not given", "", []string{"CRIMP_SEED"}, parseSeed)
+}
+
+func drainFlag(preset string) cli.Flag {
+	return durationFlag("drain-timeout", groupServe, "after the first signal sessions may go on for this `DURATION`", preset, "CRIMP_DRAIN_TIMEOUT")
+}
+
+func tokenFileFlag() cli.Flag {
+	return &cli.StringFlag{Name: "token-file", Category: groupControl, Usage: "ask for the token in this `FILE`; needed where the address is not loopback", EnvVars: []string{"CRIMP_TOKEN_FILE"}}
 }
 
 // parseLoops reads how many loops; more than a machine has cores for is a slip.
@@ -117,22 +126,9 @@ func serve(c *cli.Context) error {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
-	file := c.String("addr-file")
-	if file != "" {
-		// A file of an earlier run would tell a waiting script wrong addresses.
-		if err := os.Remove(file); err != nil && !os.IsNotExist(err) {
-			return codef(exitStart, "--addr-file: %v", err)
-		}
-	}
-	in, err := start(conf, log)
+	in, err := startTelling(c, func() (*instance, error) { return start(conf, log) })
 	if err != nil {
 		return err
-	}
-	if file != "" {
-		if err := writeAddresses(file, in.addresses()); err != nil {
-			in.kill()
-			return codef(exitStart, "--addr-file: %v", err)
-		}
 	}
 	log.Info().Str("control", in.url()).Interface("routes", in.addresses().Routes).Uint64("seed", *conf.Seed).Str("version", build().Version).Msg("ready")
 	drain, _ := flagValue[time.Duration](c, "drain-timeout")
@@ -179,25 +175,6 @@ func (in *instance) drain(first os.Signal, signals <-chan os.Signal, timeout tim
 			return codef(exitFailed, "stopped at once by a second signal")
 		}
 	}
-}
-
-// reload puts the file's routes in force again; the flags still win over it. What
-// else it says now, beside what the box was started with, waits for the next start.
-func reload(c *cli.Context, in *instance, started *configuration) {
-	conf, err := configure(c)
-	if err == nil {
-		if fault := in.box.Configure(conf.Routes, "SIGHUP"); fault != nil {
-			err = fault
-		}
-	}
-	if err != nil {
-		in.log.Error().Err(err).Msg("not reloaded: the old configuration stays")
-		return
-	}
-	if keys := conf.settled(started); len(keys) > 0 {
-		in.log.Warn().Strs("keys", keys).Msg("these were changed, and hold from the next start on")
-	}
-	in.log.Info().Interface("routes", in.addresses().Routes).Msg("reloaded")
 }
 
 // configure reads the file and lays environment and flags over it; cli has

@@ -30,7 +30,7 @@ func (t *table) gap(i int) string {
 	return "  "
 }
 
-func (t *table) print(w io.Writer) {
+func (t *table) print(w io.Writer) error {
 	var widths []int
 	for _, row := range t.rows {
 		for i, cell := range row {
@@ -49,8 +49,11 @@ func (t *table) print(w io.Writer) {
 				line.WriteString(t.gap(i))
 			}
 		}
-		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line.String(), " ")); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // printable makes a text that peers had a say in safe for a terminal: a request

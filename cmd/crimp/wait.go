@@ -75,31 +75,38 @@ func waitEvent(c *cli.Context, timeout time.Duration) error {
 	})
 }
 
-// waitReady asks /readyz until it says yes. Nobody listening is no error here:
-// the box may be about to start.
+// oneLook is how long a box has to say whether it is ready, also to somebody who does
+// not wait.
+const oneLook = time.Second
+
+// waitReady asks /readyz until it says yes, and at least once. Nobody listening is no
+// error here: the box may be about to start.
 func waitReady(c *cli.Context, timeout time.Duration) error {
 	api, token, err := boxAt(c)
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	stopped, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(stopped, max(timeout, oneLook))
 	defer cancel()
+	over := time.After(timeout)
 	transport := &http.Transport{Proxy: nil} // a proxy of the environment is not meant for a lab's box
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
-	last := "nothing tried"
+	last := "no answer"
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		ready, said := askReady(ctx, client, api, token)
 		if ready {
 			return say(c, map[string]any{"ready": true, "api": api}, "ready")
 		}
-		if ctx.Err() == nil || said == "" {
+		if ctx.Err() == nil {
 			last = said
 		}
 		select {
-		case <-ctx.Done():
+		case <-stopped.Done():
+			return codef(exitInterrupted, "interrupted")
+		case <-over:
 			return codef(exitTimeout, "wait: no crimp ready at %s in %v (%s)", api, timeout, last)
 		case <-time.After(pause):
 		}

@@ -25,7 +25,7 @@ func routesCommand() *cli.Command {
 		text: "Lists the routes in the order of the configuration: where each listens and relays to, for what it\ntakes its sessions, how many there are, what they carried, and its rules.",
 		examples: []string{"crimp routes", "crimp routes --json | jq -r .listen",
 			"crimp routes --expect 1-"},
-		unfiltered: true, row: rowOf(routeRow), flags: []cli.Flag{countFlag("limit", groupFilter, "only the newest `N`", ""), expectFlag(), jsonFlag()},
+		unfiltered: true, row: rowOf(routeRow), flags: []cli.Flag{limitFlag(), expectFlag(), jsonFlag()},
 	}.command()
 }
 
@@ -38,7 +38,7 @@ func rulesCommand() *cli.Command {
 		row: rowOf(ruleRow),
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "armed", Category: groupFilter, Usage: "only what is armed", DisableDefaultText: true},
-			routeFlag(), ruleFlag(), countFlag("limit", groupFilter, "only the newest `N`", ""), expectFlag(), jsonFlag(),
+			routeFlag(), ruleFlag(), limitFlag(), expectFlag(), jsonFlag(),
 		},
 		keep: func(c *cli.Context, raw json.RawMessage) bool {
 			var r middlebox.RuleState
@@ -78,18 +78,6 @@ func eventsCommand() *cli.Command {
 			&cli.BoolFlag{Name: "f", Category: groupOutput, Usage: "follow: go on with the events to come", DisableDefaultText: true}),
 		follow: true,
 	}.command()
-}
-
-func routeFlag() cli.Flag {
-	return &cli.StringFlag{Name: "route", Category: groupFilter, Usage: "only of this `ROUTE`"}
-}
-
-func ruleFlag() cli.Flag {
-	return &cli.StringFlag{Name: "rule", Category: groupFilter, Usage: "only of this `RULE`"}
-}
-
-func expectFlag() cli.Flag {
-	return typedFlag("expect", groupOutput, "exit 1, and print the rows, unless their number is in `RANGE`: 3, 2-5, 4-", "", nil, parseRows)
 }
 
 type list struct {
@@ -150,7 +138,11 @@ func (l list) run(ctx context.Context, c *cli.Context, box *control.Client, f mi
 
 func (l list) fetch(ctx context.Context, c *cli.Context, box *control.Client, f middlebox.Filter) (kept []json.RawMessage, seq string, err error) {
 	var answer map[string]json.RawMessage
-	var params any = f
+	asked := f
+	if l.keep != nil {
+		asked.Limit = 0 // of what is kept
+	}
+	var params any = asked
 	if l.unfiltered {
 		params = control.Nothing{}
 	}
@@ -226,8 +218,7 @@ func (l list) print(c *cli.Context, w io.Writer, items []json.RawMessage) error 
 		}
 		t.add(cells...)
 	}
-	t.print(w)
-	return nil
+	return t.print(w)
 }
 
 // filter reads the filter flags that the command has.

@@ -175,7 +175,11 @@ func (d *document) list(wrong *faults.Error) error {
 	})
 	var shown []string
 	for _, e := range all {
-		shown = append(shown, d.errorAt(d.at(e), e.Line()).Error())
+		if at := d.at(e); at == nowhere {
+			shown = append(shown, e.Line())
+		} else {
+			shown = append(shown, d.errorAt(at, e.Line()).Error())
+		}
 	}
 	switch {
 	case len(all) == faults.MaxMistakes:
@@ -185,6 +189,9 @@ func (d *document) list(wrong *faults.Error) error {
 	}
 	return usagef("%s", strings.Join(shown, "\n"))
 }
+
+// nowhere is the place of what is not in the file: a flag was laid over it.
+var nowhere place
 
 // at is the place of a mistake that names a path: that of the value; of the key, if
 // it is the key that is wrong; of what is around it, if something is missing.
@@ -203,7 +210,7 @@ func (d *document) at(err *faults.Error) place {
 		}
 		i := strings.LastIndexAny(path, ".[")
 		if i < 0 {
-			return place{1, 1}
+			return nowhere
 		}
 		path = path[:i]
 	}

@@ -1,13 +1,9 @@
 package faultstest
 
 import (
-	"math/rand/v2"
-	"strings"
 	"testing"
-	"time"
 
 	"crimp/faults"
-	"crimp/faults/wire"
 )
 
 // An explicit proxy: whom it dials, when, and what it says there.
@@ -312,95 +308,5 @@ s> UP
 >s GET /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\nVia: 1.0 crimp\r\n\r\n`},
 	} {
 		t.Run(c.name, func(t *testing.T) { play(t, c.rules, c.play) })
-	}
-}
-
-// TestProxyUnderEveryRule: whatever is armed and disarmed on a proxy that turns
-// between servers, of which some cannot be had: it does not panic, does not spin,
-// dials only when it may, and ends both legs when both peers have left.
-func TestProxyUnderEveryRule(t *testing.T) {
-	requests := []string{
-		"GET http://a/1 HTTP/1.1\r\nHost: a\r\n\r\n", "GET http://b?2 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-		"POST http://a/3 HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", "HEAD http://b/4 HTTP/1.1\r\nProxy-Connection: close\r\n\r\n", "\r\n",
-		"POST http://b/5 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", "CONNECT c:1 HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "\x16",
-	}
-	answers := []string{
-		"HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 100 Continue\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\nabc", "HTTP/1.1 101 Up\r\n\r\n",
-	}
-	for _, rule := range append(everyRule(t), faults.Rule{Fault: "latency", Params: map[string]any{"delay": "1ms"}, Match: faults.Match{Direction: "both"}},
-		faults.Rule{Fault: "hop_by_hop", Params: map[string]any{"mode": "correct"}}) {
-		for seed := range uint64(12) {
-			r := rand.New(rand.NewPCG(seed, 7))
-			rule.Name, rule.Armed = "r", true
-			p := &player{cut: Random(seed), rules: []faults.Rule{rule}, proxy: true, now: time.Unix(0, 0)}
-			if seed%3 == 0 {
-				p.cut = Spliced(seed)
-			}
-			plan, err := p.compile(true)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p.e = faults.NewEngine(p.now, faults.Options{Route: "web", Session: 1, Protocol: faults.HTTP, Plan: plan, Held: 4096, OnDialError: "502", Proxying: faults.ToOrigin})
-			p.step(faults.Input{Kind: faults.InOpen})
-			dialling, up := false, false
-			dials := func() {
-				for ; len(p.ends[wire.Upstream]) > 0; p.ends[wire.Upstream] = p.ends[wire.Upstream][1:] {
-					switch end := p.ends[wire.Upstream][0]; {
-					case end == "PART" && dialling:
-						t.Fatalf("%v, seed %d: parted from nobody\n%s", rule.Describe(), seed, p.transcript())
-					case end == "PART":
-						up = false
-					case strings.HasPrefix(end, "DIAL"):
-						if dialling {
-							t.Fatalf("%v, seed %d: dialled while dialling\n%s", rule.Describe(), seed, p.transcript())
-						}
-						dialling, up = true, false
-						p.in[wire.Downstream] = unread{}
-					}
-				}
-				if dialling && r.IntN(2) == 0 {
-					dialling = false
-					if up = r.IntN(8) > 0; up {
-						p.input(wire.Downstream, "UP")
-					} else {
-						p.input(wire.Downstream, "DOWN")
-					}
-				}
-			}
-			for range 30 {
-				switch n := r.IntN(10); {
-				case n < 4:
-					p.in[wire.Upstream].bytes = append(p.in[wire.Upstream].bytes, requests[min(r.IntN(12), r.IntN(12))%len(requests)]...)
-				case n < 8 && up:
-					p.in[wire.Downstream].bytes = append(p.in[wire.Downstream].bytes, answers[min(r.IntN(7), r.IntN(7))]...)
-					if r.IntN(6) == 0 {
-						p.in[wire.Downstream].fin, up = true, false
-					}
-				case n == 8 && r.IntN(3) == 0:
-					plan, _ := p.compile(r.IntN(2) == 0)
-					p.step(faults.Input{Kind: faults.InSwap, Plan: plan})
-				default:
-					p.pass(time.Duration(r.IntN(300)) * time.Millisecond)
-				}
-				p.read()
-				dials()
-			}
-			off, _ := p.compile(false)
-			p.step(faults.Input{Kind: faults.InSwap, Plan: off})
-			p.in[wire.Upstream].fin = true
-			for range 20 {
-				p.in[wire.Downstream].fin = up
-				p.read()
-				dials()
-				p.pass(time.Hour)
-			}
-			if due := p.e.Deadline(); !due.IsZero() && !due.After(p.now) {
-				t.Fatalf("%v, seed %d: spins\n%s", rule.Describe(), seed, p.transcript())
-			}
-			if !p.e.Over() {
-				t.Fatalf("%v, seed %d: not over\n%s", rule.Describe(), seed, p.transcript())
-			}
-		}
 	}
 }

@@ -28,7 +28,7 @@ import (
 // answers a request of class m. If the framing is Undecided, reason says why.
 func (h *Head) frame(m Method) (reason string) {
 	f := h.framingFields()
-	h.Declared = f.length
+	h.Declared, h.Close, h.KeepAlive = f.length, f.close, f.keep
 	h.Length = -1
 	switch {
 	case h.Status == 101, m == MethodConnect && h.Status/100 == 2:
@@ -55,20 +55,25 @@ func (h *Head) frame(m Method) (reason string) {
 	return reason
 }
 
-// framing is what the fields that frame a body say.
+// framing is what the fields say that frame a body, and Connection.
 type framing struct {
 	length  int64  // of Content-Length, -1 without a usable one
 	bad     string // why Content-Length is not usable though present
 	encoded bool   // there is a Transfer-Encoding
 	chunked bool   // its last coding is chunked
 	spaced  string // one of the two has white space before its colon
+	close   bool   // Connection lists close
+	keep    bool   // it lists keep-alive
 }
 
-// framingFields reads the fields that frame a body. White space before a colon
+// framingFields reads the fields that frame a body, and Connection. White space before a colon
 // is not HTTP (RFC 9112 section 5.1): some receivers see the field, some do not.
 func (h *Head) framingFields() framing {
 	f := framing{length: -1}
 	for i := range h.Fields {
+		if c := lower(h.Raw[h.Fields[i].Start]); c != 'c' && c != 't' { // as most: at a glance
+			continue
+		}
 		name := h.Name(i)
 		trimmed := name
 		for n := len(trimmed); n > 0 && trimmed[n-1] <= ' ' && bytes.IndexByte(beforeColon, trimmed[n-1]) >= 0; n-- {
@@ -79,6 +84,9 @@ func (h *Head) framingFields() framing {
 			f.contentLength(h.Value(i))
 		case equalFold(trimmed, "Transfer-Encoding"):
 			f.transferEncoding(h.Value(i))
+		case equalFold(name, "Connection"):
+			f.connection(h.Value(i))
+			continue
 		default:
 			continue
 		}
@@ -123,6 +131,17 @@ func (f *framing) transferEncoding(value []byte) {
 		if item = trim(item); len(item) > 0 {
 			f.chunked = equalFold(item, "chunked")
 		}
+	}
+}
+
+// connection takes in one Connection value, a list as well.
+func (f *framing) connection(value []byte) {
+	for more := true; more; {
+		var item []byte
+		item, value, more = bytes.Cut(value, comma)
+		item = trim(item)
+		f.close = f.close || equalFold(item, "close")
+		f.keep = f.keep || equalFold(item, "keep-alive")
 	}
 }
 

@@ -52,7 +52,7 @@ type Head struct {
 	StartStop int    // after the start line's last byte, line end not counted (0: not yet complete)
 	StartEnd  int    // after the start line's line end
 	Fields    []Line // of the fields whose segment with Last was emitted
-	Complete  bool   // the blank line was seen: framing below is decided
+	Complete  bool   // the blank line was seen: all below from Framing on is decided
 
 	// Start line, as offsets into Raw: method/target/version or version/status/reason.
 	Word [3][2]int
@@ -68,6 +68,8 @@ type Head struct {
 	// Declared is what Content-Length says, whether or not it frames the body
 	// (answers to HEAD, 304); -1 without a usable field.
 	Declared int64
+	// Close and KeepAlive say that Connection lists that word (RFC 9112 section 9.3).
+	Close, KeepAlive bool
 }
 
 // ReadHead finds once more where things stand in a request's head that was kept
@@ -139,12 +141,14 @@ func (h *Head) Find(name string) int {
 	return -1
 }
 
-// startLine notes where the words of the start line are, which is all of Raw so
-// far and known to follow the grammar.
-func (h *Head) startLine() {
-	h.StartEnd = len(h.Raw)
-	h.StartStop = len(bytes.TrimRight(h.Raw, "\r\n"))
-	line := h.Raw[:h.StartStop]
+// startLine notes where the words of the start line are, which is all of raw and
+// known to follow the grammar.
+func (h *Head) startLine(raw []byte) {
+	h.StartEnd = len(raw)
+	if h.StartStop = len(raw) - 1; raw[h.StartStop-1] == '\r' {
+		h.StartStop--
+	}
+	line := raw[:h.StartStop]
 	if !h.Request { // HTTP/1.x 200 reason, where the reason and the space before it may be missing
 		h.Word = [3][2]int{{0, 8}, {9, 12}, {min(13, len(line)), len(line)}}
 		h.Status = int(line[9]-'0')*100 + int(line[10]-'0')*10 + int(line[11]-'0')
@@ -158,19 +162,21 @@ func (h *Head) startLine() {
 }
 
 // field notes where the parts of the field line are that starts at from and ends
-// with Raw so far.
-func (h *Head) field(from int) {
-	l := Line{Start: from, Colon: from, Value: from, End: len(h.Raw)}
-	line := h.Raw[from:]
-	for l.Stop = len(h.Raw); l.Stop > from && isSpace(h.Raw[l.Stop-1]); {
+// with raw, which is the head so far.
+func (h *Head) field(raw []byte, from int) {
+	l := Line{Start: from, Colon: from, Value: from, Stop: len(raw), End: len(raw)}
+	for l.Stop > from && isSpace(raw[l.Stop-1]) {
 		l.Stop--
 	}
 	// A colon behind a fold is part of the value: names do not span lines.
-	if colon := bytes.IndexByte(line[:bytes.IndexByte(line, '\n')], ':'); colon >= 0 {
-		l.Colon = from + colon
-		l.Value = l.Colon + 1
+	colon := from
+	for raw[colon] != ':' && raw[colon] != '\n' {
+		colon++
 	}
-	for l.Value < l.Stop && isSpace(h.Raw[l.Value]) {
+	if raw[colon] == ':' {
+		l.Colon, l.Value = colon, colon+1
+	}
+	for l.Value < l.Stop && isSpace(raw[l.Value]) {
 		l.Value++
 	}
 	h.Fields = append(h.Fields, l)
@@ -180,6 +186,9 @@ func (h *Head) field(from int) {
 func equalFold(a []byte, b string) bool {
 	if len(a) != len(b) {
 		return false
+	}
+	if string(a) == b { // as nearly everybody spells it
+		return true
 	}
 	for i, c := range a {
 		if lower(c) != lower(b[i]) {

@@ -115,3 +115,29 @@ func TestMethodOf(t *testing.T) {
 		}
 	}
 }
+
+// What Connection lists is known with the blank line, whatever frames the message.
+func TestConnection(t *testing.T) {
+	for _, c := range []struct {
+		fields           string
+		close, keepAlive bool
+	}{
+		{"", false, false},
+		{"Connection: close\r\n", true, false},
+		{"CONNECTION:\tKeep-Alive \r\n", false, true},
+		{"Connection: te, Close\r\nConnection: keep-alive\r\n", true, true},
+		{"Connection: te,\r\n close\r\n", true, false},
+		{"Connection: closed\r\nX-Connection: close\r\n", false, false},
+		{"Connection : close\r\n", false, false},
+	} {
+		for _, method := range []Method{MethodOther, MethodHead} {
+			var h *Head
+			p := NewPair(func(s Segment) { h = s.Head })
+			p.Expect(method)
+			p.Feed(Downstream, []byte(reply+c.fields+"Content-Length: 0\r\n\r\n"))
+			if h.Close != c.close || h.KeepAlive != c.keepAlive {
+				t.Errorf("%q: close %v, keep-alive %v", c.fields, h.Close, h.KeepAlive)
+			}
+		}
+	}
+}

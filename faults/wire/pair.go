@@ -77,6 +77,11 @@ func (p *Pair) Feed(d Direction, b []byte) { p.toks[d].feed(b) }
 // for MethodOther, and counts as nobody's answer. Interim responses answer nothing.
 func (p *Pair) Expect(m Method) { p.asked.push(m) }
 
+// Whole says whether the head of a message of d is wanted as one segment where it
+// came in one piece: a [HeadEnd] that has Start, and all of the head as its Data. It
+// holds from the next message on.
+func (p *Pair) Whole(d Direction, on bool) { p.toks[d].whole = on }
+
 // EOF says that the sender of d sent FIN. It is true if that cuts a message off.
 // A body until close is complete by it: an empty segment with Last and End says
 // so. An opaque direction has no messages that could be cut.
@@ -87,7 +92,7 @@ func (p *Pair) EOF(d Direction) (cut bool) { return p.toks[d].eof() }
 // direction is HTTP again. For Downstream, no request awaits an answer any more.
 func (p *Pair) Restart(d Direction) {
 	t := &p.toks[d]
-	*t = tokenizer{pair: p, dir: d, head: t.head}
+	*t = tokenizer{pair: p, dir: d, head: t.head, whole: t.whole}
 	if d == Downstream {
 		p.asked = methods{list: p.asked.list[:0]}
 	}

@@ -8,7 +8,8 @@
 //
 // Read segment.go for what comes out, pair.go for what goes in, framing.go for
 // RFC 9112 section 6.3 and tokenizer.go for the machine itself, with startline.go
-// and chunk.go for the two kinds of line that it reads byte by byte.
+// and chunk.go for the two kinds of line that it reads byte by byte, and whole.go for
+// heads that need not be taken apart.
 //
 //	p := wire.NewPair(func(s wire.Segment) { fmt.Printf("%v %q\n", s.Part, s.Data) })
 //	p.Feed(wire.Upstream, []byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
@@ -42,7 +43,7 @@ const (
 	Opaque     Part = iota // not HTTP, or HTTP that could not be placed
 	StartLine              // request line or status line, line end included
 	Field                  // one field line with its line end, folded lines included
-	HeadEnd                // the blank line that ends the head
+	HeadEnd                // the blank line that ends the head; with Start: all of the head ([Pair.Whole])
 	Body                   // body bytes of a length-framed or close-delimited message
 	ChunkSize              // chunk-size line: digits, extensions, line end; the last chunk's "0\r\n" too
 	ChunkData              // data of a chunk

@@ -48,6 +48,7 @@ type tokenizer struct {
 	mid     bool      // the element in progress has begun: the next piece is not First
 	begins  bool      // the next segment is the first of its message
 	asked   bool      // a request awaited its answer when this response started
+	whole   bool      // see whole.go
 	message int
 	index   int    // of the field, trailer or chunk
 	from    int    // where in head.Raw the field line in progress starts
@@ -167,16 +168,27 @@ func (t *tokenizer) beforeMessage(b []byte) int {
 			t.head = t.pair.newHead()
 		}
 		t.head.reset(t.dir == Upstream)
+		if t.whole {
+			return t.wholeHead(b)
+		}
 	}
 	return 0
 }
 
 func (t *tokenizer) startLine(b []byte) int {
-	n, where := t.scan(b)
+	n, where := 0, ""
+	if t.begins {
+		n = t.wholeLine(b)
+	}
+	if n > 0 {
+		t.line = lineDone
+	} else {
+		n, where = t.scan(b)
+	}
 	t.head.Raw = append(t.head.Raw, b[:n]...)
 	done := t.line == lineDone
 	if done {
-		t.head.startLine()
+		t.head.startLine(t.head.Raw)
 		t.state = fieldStart
 	}
 	t.sayLine(StartLine, b, n, where)
@@ -191,9 +203,6 @@ func (t *tokenizer) scan(b []byte) (n int, where string) {
 		advance = (*tokenizer).sizeByte
 	}
 	for n < len(b) {
-		if n += t.run(b[n:]); n == len(b) {
-			break
-		}
 		if where = advance(t, b[n]); where != "" {
 			return n, where
 		}
@@ -264,7 +273,7 @@ func (t *tokenizer) fieldLine(b []byte, part Part) int {
 
 func (t *tokenizer) endField(part Part) {
 	if part == Field {
-		t.head.field(t.from)
+		t.head.field(t.head.Raw, t.from)
 	}
 }
 

@@ -230,6 +230,9 @@ func TestMaxHead(t *testing.T) {
 	if es, _, _ := (play{dir: Upstream}).run(t, endless); len(es) != 2 || es[1].Off != MaxHead {
 		t.Errorf("an endless method: %d elements", len(es))
 	}
+	if es, _, _ := (play{dir: Upstream}).run(t, []byte("GET /"+string(endless)+" HTTP/1.1\r\n\r\n")); len(es) != 2 || es[1].Off != MaxHead {
+		t.Errorf("an endless target: %d elements", len(es))
+	}
 }
 
 // An enormous head does not cost a quiet session its memory for good.

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -10,13 +11,13 @@ import (
 
 // element is one part element of a stream, its pieces joined.
 type element struct {
-	Part                    Part
-	Text                    string
-	Off, Pos                int64
-	Message, Index          int
-	Size                    int64
-	LastChunk               bool
-	Start, Last, End, Whole bool
+	Part             Part
+	Text             string
+	Off, Pos         int64
+	Message, Index   int
+	Size             int64
+	LastChunk        bool
+	Start, Last, End bool
 }
 
 // String is how tables write an element: the part, its text, a number where the
@@ -41,7 +42,8 @@ type stream struct {
 	t        testing.TB
 	out      []byte
 	elements []element
-	open     bool // the last element has not had its Last
+	heads    []Head // the complete ones
+	open     bool   // the last element has not had its Last
 	pos      int64
 	message  int
 	inside   bool
@@ -106,6 +108,11 @@ func (c *stream) inMessage(s Segment, fail func(string)) {
 	if s.Part == Field && s.Last && len(s.Head.Fields) != s.Index {
 		fail("the field is not in the head")
 	}
+	if s.Part == HeadEnd && s.Last {
+		h := *s.Head
+		h.Raw, h.Fields = slices.Clone(h.Raw), slices.Clone(h.Fields)
+		c.heads = append(c.heads, h)
+	}
 	c.pos += int64(len(s.Data))
 	c.inside = !s.End
 }
@@ -118,11 +125,26 @@ type play struct {
 }
 
 // run feeds the pieces and returns the elements, the reason if the direction
-// turned opaque, and whether FIN cut a message.
+// turned opaque, and whether FIN cut a message. Taken whole, heads must be the same.
 func (p play) run(t testing.TB, pieces ...[]byte) (got []element, reason string, cut bool) {
 	t.Helper()
-	c := &stream{t: t}
+	parts, reason, cut := p.feed(t, false, pieces)
+	whole, r, c := p.feed(t, true, pieces)
+	if want := headsJoined(parts.elements); !slices.Equal(headsJoined(whole.elements), want) || r != reason || c != cut {
+		t.Fatalf("%q with heads whole:\n%v %q cut %v\nin parts:\n%v %q cut %v", pieces, whole.elements, r, c, want, reason, cut)
+	}
+	if !reflect.DeepEqual(whole.heads, parts.heads) {
+		t.Fatalf("%q with heads whole:\n%+v\nin parts:\n%+v", pieces, whole.heads, parts.heads)
+	}
+	return parts.elements, reason, cut
+}
+
+// feed is run with or without Whole.
+func (p play) feed(t testing.TB, whole bool, pieces [][]byte) (c *stream, reason string, cut bool) {
+	t.Helper()
+	c = &stream{t: t}
 	pair := NewPair(c.take)
+	pair.Whole(p.dir, whole)
 	for _, m := range p.expect {
 		pair.Expect(m)
 	}
@@ -136,7 +158,28 @@ func (p play) run(t testing.TB, pieces ...[]byte) (got []element, reason string,
 		t.Fatalf("in  %q\nout %q", in, c.out)
 	}
 	reason, _ = pair.Opaque(p.dir)
-	return c.elements, reason, cut
+	return c, reason, cut
+}
+
+// headsJoined has in place of the elements of each complete head one.
+func headsJoined(es []element) (out []element) {
+	head := 0 // of out: where the head in progress starts
+	for _, e := range es {
+		if e.Start {
+			head = len(out)
+		}
+		if out = append(out, e); e.Part != HeadEnd || !e.Last {
+			continue
+		}
+		h := out[head]
+		h.Part, h.Index, h.Last, h.End = HeadEnd, 0, true, e.End
+		for _, x := range out[head+1:] {
+			h.Text += x.Text
+		}
+		out = append(out[:head], h)
+		head = len(out)
+	}
+	return out
 }
 
 // everyCut runs the input whole, cut in two at every place, and byte by byte, and

@@ -4,7 +4,7 @@
 // raw sockets. Nothing here imports another package of this module, so a change
 // inside cannot bend what is expected here.
 //
-// Reading order: harness_test.go (the binary, a box, a call), raw_test.go (raw
+// Reading order: harness_test.go (the binary, a box), api_test.go (a call), raw_test.go (raw
 // peers), peers_test.go (real servers), then any file; its name is its subject.
 // layers_test.go guards the imports of the whole module, readme_test.go and
 // docker_test.go hold the documents to their word.
