@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -175,6 +176,7 @@ func meeting(t testing.TB, meet func(*net.TCPConn) (serve func())) string {
 	}
 	var group sync.WaitGroup
 	var live sync.Map
+	var over atomic.Bool
 	group.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -183,6 +185,9 @@ func meeting(t testing.TB, meet func(*net.TCPConn) (serve func())) string {
 			}
 			serve := meet(c.(*net.TCPConn))
 			live.Store(c, true)
+			if over.Load() { // it was accepted as the others were being closed
+				c.Close()
+			}
 			group.Go(func() {
 				defer live.Delete(c)
 				defer c.Close()
@@ -191,6 +196,7 @@ func meeting(t testing.TB, meet func(*net.TCPConn) (serve func())) string {
 		}
 	})
 	t.Cleanup(func() {
+		over.Store(true)
 		l.Close()
 		live.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true })
 		group.Wait()
