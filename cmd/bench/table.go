@@ -106,7 +106,7 @@ answer that took more than twice the usual it adds those that could not be asked
 On two cores crimp is better in latencies and worse in processor time by wrk than by ours. Its loop makes as many calls to the kernel for
 a request either way, but each costs more where it has a core nearly to itself; ours says so too with ` + "`-procs 1`" + `. HAProxy's two threads
 are on both cores either way; by wrk they ask for events a quarter less often, and cost the same or less. So crimp's advantage in
-processor time is smaller by wrk, and least with answers of 1 KiB.
+processor time is smaller by wrk.
 `
 
 // report is the whole, as Markdown.
