@@ -301,7 +301,7 @@ func TestSchema(t *testing.T) {
 		"Filter":     {"limit", "match", "outcome", "route", "rule", "session", "since", "type"},
 		"RuleFilter": {"limit", "route", "rule"},
 		"ListParams": {"limit", "match", "outcome", "route", "rule", "session", "since"},
-		"ActParams":  {"act", "id", "match", "outcome", "route", "rule", "session", "side", "why"},
+		"ActParams":  {"act", "id", "limit", "match", "outcome", "route", "rule", "session", "side", "since", "why"},
 		"WaitParams": {"count", "match", "outcome", "route", "rule", "session", "since", "timeout", "type"},
 	} {
 		properties, _ := doc.Defs[def]["properties"].(map[string]any)

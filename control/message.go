@@ -116,9 +116,9 @@ type ListParams struct {
 }
 
 // ActParams of session.act: one session by its ID, or those that a filter picks of
-// the live ones.
+// the live ones; Since leaves those opened after it, Limit the newest of them.
 type ActParams struct {
-	middlebox.Filter `without:"type,since,limit"`
+	middlebox.Filter `without:"type"`
 	ID               string `json:"id,omitempty" help:"one session: web/3"`
 	Act              string `json:"act" required:"true" enum:"rst,close,fin,stall,resume"`
 	Side             string `json:"side,omitempty" enum:"both,client,server" help:"which leg; both unless told"`

@@ -170,16 +170,21 @@ func (b *Box) Events(f Filter) (List[Event], error) {
 	return listOf(b, f, found, complete, seq)
 }
 
-// Act acts on every live session that the filter finds, and says how many.
+// Act acts on every live session that the filter finds, and says how many. Since
+// leaves those that were opened after it, limit the newest of them.
 func (b *Box) Act(f Filter, act faults.Act, side faults.Side, _ Change) (int, error) {
 	c, err := b.compile(f)
+	if err != nil {
+		return 0, err
+	}
+	chosen, err := b.chosen(c)
 	if err != nil {
 		return 0, err
 	}
 	n := b.everywhere(func(l *loop) (n int64) {
 		for i := len(l.sessions) - 1; i >= 0; i-- {
 			s := l.sessions[i]
-			if it := s.item(); c.session(&it, s.asHeard()) {
+			if it := s.item(); c.session(&it, s.asHeard()) && (chosen == nil || chosen[it.ID]) {
 				n++
 				s.command(act, side)
 			}
@@ -190,4 +195,39 @@ func (b *Box) Act(f Filter, act faults.Act, side faults.Side, _ Change) (int, er
 		return 0, b.unknown(f)
 	}
 	return int(n), nil
+}
+
+// chosen is what a filter's since and limit leave of the live sessions that it finds;
+// nil: all.
+func (b *Box) chosen(c *filter) (map[string]bool, error) {
+	if c.Since == "" && c.Limit == 0 {
+		return nil, nil
+	}
+	young := map[string]bool{}
+	complete := b.journal.walk(c.since, func(e Event) bool {
+		if it, ok := e.Data.(SessionItem); ok && e.Type == "session.opened" {
+			young[it.ID] = true
+		}
+		return false
+	})
+	if c.Since != "" && !complete {
+		return nil, faults.Errorf(faults.Invalid, "since", "the journal no longer reaches back to %s", c.Since)
+	}
+	f := c.Filter
+	f.Since, f.Limit = "", 0
+	found, err := b.Sessions(f)
+	if err != nil {
+		return nil, err
+	}
+	live := slices.DeleteFunc(found.Items, func(it SessionItem) bool {
+		return it.Outcome != "open" && it.Outcome != "stalled" || c.Since != "" && !young[it.ID]
+	})
+	if c.Limit > 0 {
+		live = live[max(0, len(live)-c.Limit):]
+	}
+	chosen := make(map[string]bool, len(live))
+	for _, it := range live {
+		chosen[it.ID] = true
+	}
+	return chosen, nil
 }

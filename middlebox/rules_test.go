@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -195,6 +196,37 @@ func TestAct(t *testing.T) {
 		}
 		expect(t, server, "hello")
 	})
+}
+
+// Since leaves sessions that were opened after it, limit the newest of what is left.
+func TestActOnSome(t *testing.T) {
+	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: origin(t, echo)})
+	var clients []*net.TCPConn
+	var seq int64 // once the second is open
+	for i := range 4 {
+		c := dial(t, b, "web")
+		say(t, c, "hello")
+		expect(t, c, "hello")
+		if clients = append(clients, c); i == 1 {
+			seq = b.State().Seq
+		}
+	}
+	act := func(f Filter, want int) {
+		t.Helper()
+		if n, err := b.Act(f, faults.ActRst, faults.BothSides, Change{}); n != want || err != nil {
+			t.Fatalf("%+v reached %d, %v; want %d", f, n, err, want)
+		}
+	}
+	after := strconv.FormatInt(seq, 10)
+	act(Filter{Since: after, Limit: 1}, 1)
+	wantEnd(t, clients[3], "", "rst")
+	act(Filter{Since: after}, 1)
+	wantEnd(t, clients[2], "", "rst")
+	act(Filter{Since: after}, 0)
+	act(Filter{Limit: 1, Outcome: "open"}, 1)
+	wantEnd(t, clients[1], "", "rst")
+	say(t, clients[0], "still")
+	expect(t, clients[0], "still")
 }
 
 // Where the right to filter packets is missing, a rule of several kinds is armed

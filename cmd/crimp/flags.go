@@ -178,20 +178,15 @@ func jsonFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "json", Category: groupOutput, Usage: "one JSON object a line", DisableDefaultText: true}
 }
 
-// pickFlags pick sessions, live or past, and what happened on them.
-func pickFlags() []cli.Flag {
+// filterFlags are those of every list, of wait and of session.
+func filterFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "match", Category: groupFilter, Usage: "only what matches `KEY=VALUE`: direction session exchange reused idle method path host header=NAME:GLOB status client"},
 		routeFlag(), ruleFlag(),
 		&cli.StringFlag{Name: "session", Category: groupFilter, Usage: "only of the session with this `ID`, such as web/3"},
 		&cli.StringFlag{Name: "outcome", Category: groupFilter, Usage: "only with this `OUTCOME`: ok, cut, rst, stalled, open"},
+		&cli.StringFlag{Name: "since", Category: groupFilter, Usage: "only from `SINCE` on: a seq, a duration back (10s), or armed (the last arming of --rule)"},
 	}
-}
-
-// filterFlags are those of every list, and of wait.
-func filterFlags() []cli.Flag {
-	return append(pickFlags(),
-		&cli.StringFlag{Name: "since", Category: groupFilter, Usage: "only from `SINCE` on: a seq, a duration back (10s), or armed (the last arming of --rule)"})
 }
 
 func routeFlag() cli.Flag {
