@@ -68,6 +68,7 @@ var regressions = []struct {
 	{701325436, "a cut after a time named a place behind bytes that another rule kept back"},
 	{447, "a request that waited for a dial stayed open when its client was reset and the dial failed"},
 	{830036899, "what a pipe carried when its session ended counted as read (the model)"},
+	{2000664182, "the model kept an event from a loop for six seconds, in which the box gave the peer up"},
 }
 
 func simRuns() int {

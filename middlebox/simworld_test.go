@@ -270,11 +270,12 @@ func (w *world) pass(d time.Duration) {
 	for n := 0; d > 3*time.Millisecond && n < 300; n++ {
 		w.turn()
 		w.net.Flow()
-		next, ok := w.net.Next()
-		if !ok || next.After(end) {
-			break
-		}
-		w.advance(next)
+		switch next, ok := w.net.Next(); {
+		case ok && !next.After(end):
+			w.advance(next)
+		case w.net.Quiet():
+			n = 300
+		} // else an event that was withheld comes yet: no system keeps one for seconds
 	}
 	w.advance(end)
 }
