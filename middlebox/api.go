@@ -28,7 +28,7 @@ type Limits struct {
 	HeldBytes           faults.Size     `json:"held_bytes" min:"64KiB"`             // 1GiB, over all sessions
 	HeldBytesPerSession faults.Size     `json:"held_bytes_per_session" min:"64KiB"` // 4MiB
 	Linger              faults.Duration `json:"linger" min:"1ms"`                   // 30s: how long a connection that ends waits for its peer
-	Events              int             `json:"events" min:"1" max:"100000000"`     // 100000 in the ring, at most: the oldest thousandth goes at a time
+	Events              int             `json:"events" min:"1" max:"100000000"`     // 100000 in the ring
 	Exchanges           int             `json:"exchanges" min:"1" max:"100000000"`  // 10000 in the ring
 }
 

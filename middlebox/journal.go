@@ -96,12 +96,7 @@ func (e *entry) heads() int {
 }
 
 func (j *journal) add(e entry) int64 {
-	if j.events.full() { // what is so old is far from the processor, and many come in the time of one
-		for range 1 + j.events.n/1024 {
-			j.forget()
-		}
-	}
-	for j.memory.used+j.heads > journalBytes && j.events.count > 0 {
+	for j.events.full() || j.memory.used+j.heads > journalBytes && j.events.count > 0 {
 		j.forget()
 	}
 	j.heads += e.heads()
