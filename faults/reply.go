@@ -81,6 +81,13 @@ c> GET / HTTP/1.1\r\n\r\n
 >c HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n
 >c RST
 >s CLOSE`},
+		{Title: "an upgrade that was granted, and is not let through", Params: `{"when":"after","status":426,"then":"fin"}`, Play: `
+c> GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n
+>s GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n
+s> HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nhello
+>c HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n
+>c FIN
+>s CLOSE`},
 	},
 })
 
@@ -98,7 +105,7 @@ func (r *replyStage) Segment(s wire.Segment, w *Writer) {
 		return
 	}
 	switch {
-	case r.p.When == "after" && w.Mine() && s.Head != nil && s.Head.Status >= 200:
+	case r.p.When == "after" && w.Mine() && s.Head != nil && (s.Head.Status >= 200 || s.Head.Status == 101):
 		if !r.said {
 			r.say(w, false)
 		}
