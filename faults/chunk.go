@@ -166,7 +166,7 @@ func (c *chunkStage) begin(s wire.Segment, w *Writer) {
 		w.Reframes(damaged)
 		return
 	} else if most := (h.Length + ownChunks - 1) / ownChunks; h.Length >= 0 && int64(c.p.N) > most && c.p.Mode != "no_last" && c.p.Mode != "trailer" {
-		w.Miss(Miss{missPosition, "it has only " + strconv.FormatInt(most, 10) + " chunks"})
+		w.Miss(c.noChunk())
 		c.off = true
 		return
 	}
@@ -192,14 +192,14 @@ func (c *chunkStage) fire(w *Writer) bool {
 func (c *chunkStage) chunked(s wire.Segment, w *Writer) {
 	if c.off || w.slot.leaving && !c.omitted || !c.here(s) || !c.fire(w) {
 		if s.End && !c.off {
-			w.Miss(Miss{missPosition, "it has no chunk " + strconv.Itoa(c.p.N)})
+			c.missed(w)
 		}
 		w.Send(s)
 		return
 	}
 	switch c.p.Mode {
 	case "no_crlf":
-		c.omitted = !s.Last
+		c.omitted, c.off = !s.Last, s.Last
 		w.Omit(s)
 	case "no_last":
 		if c.off = true; s.Off < 0 {
@@ -214,6 +214,20 @@ func (c *chunkStage) chunked(s wire.Segment, w *Writer) {
 		c.off = true
 		w.Replace(s, c.line(s))
 	}
+}
+
+// missed tells that the message ended before its place. One that was chunked first,
+// of a length nobody knew, has been told as a firing already.
+func (c *chunkStage) missed(w *Writer) {
+	if c.to != nil && !w.slot.leaving {
+		w.slot.miss(c.noChunk())
+		return
+	}
+	w.Miss(c.noChunk())
+}
+
+func (c *chunkStage) noChunk() Miss {
+	return Miss{missPosition, "it has no chunk " + strconv.Itoa(c.p.N)}
 }
 
 // here says that the damage is to this segment.

@@ -22,6 +22,7 @@ var _ = Declare(Kind[corrupt]{
 	Summary:  "the same length, other bytes: the one at `at`, or a share of them",
 	Client:   "a body that is not what was sent, and no error",
 	Group:    Bytes,
+	Behind:   true,
 	Defaults: corrupt{At: Position{Kind: Now}, How: "flip", Part: "body"},
 	Words:    []string{"bit_error", "mangle", "garble"},
 	Check:    corrupt.check,

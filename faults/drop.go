@@ -16,6 +16,7 @@ var _ = Declare(Kind[drop]{
 	Summary:  "that many bytes vanish from `at` on",
 	Client:   "a message with a hole in it: shorter than it says, the rest moved up",
 	Group:    Bytes,
+	Behind:   true,
 	Defaults: drop{At: Position{Kind: Now}},
 	Words:    []string{"remove_bytes", "lose", "skip_bytes"},
 	Check:    func(p drop) *Error { return hasBehind(p.At) },

@@ -19,6 +19,7 @@ var _ = Declare(Kind[duplicate]{
 	Summary:  "that many bytes from `at` on come twice",
 	Client:   "bytes that it has seen already: a body longer than it says, or two answers where it asked once",
 	Group:    Bytes,
+	Behind:   true,
 	Defaults: duplicate{At: Position{Kind: Now}},
 	Words:    []string{"repeat", "twice"},
 	Check:    func(p duplicate) *Error { return hasBehind(p.At) },

@@ -29,6 +29,7 @@ type Kind[P any] struct {
 	Both    bool // one stage sees both directions, from the next request on
 	Asks    bool // with Both: the stage asks the gate itself, where it acts
 	Adds    bool // says bytes of its own, as many as its parameters ask for (keep.go)
+	Behind  bool // acts on the bytes behind its place: where its message ends, it misses
 	// Nearest is the fault that does nearly the same where the right to filter packets is missing.
 	Nearest  string
 	Defaults P
@@ -92,7 +93,7 @@ type spec struct {
 	name, summary, client string
 	group                 Group
 	http, both, asks      bool
-	adds                  bool
+	adds, behind          bool
 	nearest               string
 	composite             *Composite // nil: a kind
 	params                []Param
@@ -132,7 +133,7 @@ var presetOf = map[string]*spec{}
 // Declare registers a kind. It panics at start-up on a missing help text, a
 // duplicate name or a default that does not pass its own checks.
 func Declare[P any](k Kind[P]) struct{} {
-	s := &spec{name: k.Name, summary: k.Summary, client: k.Client, group: k.Group, http: k.HTTP, both: k.Both, asks: k.Asks, adds: k.Adds, nearest: k.Nearest,
+	s := &spec{name: k.Name, summary: k.Summary, client: k.Client, group: k.Group, http: k.HTTP, both: k.Both, asks: k.Asks, adds: k.Adds, behind: k.Behind, nearest: k.Nearest,
 		presets: k.Presets, examples: k.Examples, words: k.Words}
 	s.params = describe(k.Name, k.Defaults)
 	s.prepare = func(params map[string]any, field string) (*prepared, *Error) {

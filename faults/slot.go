@@ -161,6 +161,10 @@ func (s *slot) reach(seg wire.Segment, k int) {
 		}
 		return
 	}
+	if s.part.prep.kind.behind && s.msg && seg.End && k == len(seg.Data) {
+		s.w.Miss(s.lane.noPlace()) // of its message nothing follows
+		return
+	}
 	note := s.note(seg, k)
 	if !s.ask() {
 		return
