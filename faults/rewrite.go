@@ -122,7 +122,12 @@ func (r *rewriteStage) Segment(s wire.Segment, w *Writer) {
 		r.begin(s, w)
 	}
 	switch {
-	case !r.on || made(s):
+	case !r.on:
+		w.Send(s)
+	case made(s): // it stands behind what was kept, which it parts from what would have made it a find
+		r.past += int64(len(r.kept))
+		r.say(r.kept, w)
+		r.kept = nil
 		w.Send(s)
 	case s.Part == wire.Body || s.Part == wire.ChunkData:
 		r.piece(s, w)

@@ -74,6 +74,8 @@ func (s *slot) segment(seg wire.Segment, at time.Time, by *late) {
 	switch {
 	case s.stage != nil:
 		s.stage.Segment(seg, w)
+	case seg.Off < 0 && len(s.tail.segs) > 0: // it stands behind what is kept back
+		s.tail.push(seg)
 	case seg.Off < 0: // inserted by a rule before: positions do not count it
 		w.Send(seg)
 	case seg.Message > 0 && s.at.fromUnknownEnd(seg.Head):
@@ -134,7 +136,8 @@ func (s *slot) keepBack(seg wire.Segment) {
 		enough := s.tail.data == n
 		s.at.done = true
 		if enough {
-			s.reach(s.tail.segs[0], 0)
+			first, _ := s.tail.first()
+			s.reach(first, 0)
 		} else {
 			s.asked = true
 			s.miss(s.lane.noPlace())
@@ -214,8 +217,8 @@ func (s *slot) between() {
 // off is how far the stream has come here: not to what a slot before keeps back.
 func (s *slot) off() int64 {
 	for i := s.i - 1; i >= 0; i-- {
-		if kept := s.lane.chain[i].tail.segs; len(kept) > 0 && kept[0].Off >= 0 {
-			return kept[0].Off
+		if kept, ok := s.lane.chain[i].tail.first(); ok {
+			return kept.Off
 		}
 	}
 	return s.lane.off

@@ -6,7 +6,7 @@ import (
 
 // tail keeps back the end of a body whose length nobody knows yet, so that
 // body:-N can be N bytes before it: always the last N data bytes that came,
-// with the chunk framing between them.
+// with the chunk framing between them, and what rules before have inserted there.
 type tail struct {
 	segs  []wire.Segment // Data are copies
 	data  int64          // data bytes among them
@@ -37,6 +37,16 @@ func (t *tail) surplus(n int64) (wire.Segment, bool) {
 	t.data -= dataLen(s)
 	t.bytes -= len(s.Data)
 	return s, true
+}
+
+// first is the first segment that is the peer's, false if there is none.
+func (t *tail) first() (wire.Segment, bool) {
+	for _, s := range t.segs {
+		if s.Off >= 0 {
+			return s, true
+		}
+	}
+	return wire.Segment{}, false
 }
 
 // take takes out everything.

@@ -133,3 +133,38 @@ func TestLateFiringNamesItsExchange(t *testing.T) {
 		t.Errorf("it fired on exchange 1, and is told of %v", told)
 	}
 }
+
+// TestKeptBackIsNotOvertaken: what a rule inserts does not overtake what a later one
+// keeps back of the body, and that one finds its place all the same.
+func TestKeptBackIsNotOvertaken(t *testing.T) {
+	rule := func(name, fault string, params map[string]any) faults.Rule {
+		return faults.Rule{Name: name, Fault: fault, Params: params}
+	}
+	insert := func(name, at, bytes string) faults.Rule {
+		return rule(name, "inject", map[string]any{"at": at, "bytes": "text:" + bytes})
+	}
+	const head = `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n`
+	const chunked = head + `3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n`
+	const length = `HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef`
+	for _, c := range []struct {
+		name    string
+		rules   []faults.Rule
+		s, want string
+	}{
+		{"a length that is known", []faults.Rule{insert("a", "body:-2", "1"), insert("b", "body:-4", "2")}, length, `HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab2cd1ef`},
+		{"two ends that nobody knows", []faults.Rule{insert("a", "body:-2", "1"), insert("b", "body:-4", "2")}, chunked, head + `3\r\nab2c\r\n3\r\nd1ef\r\n0\r\n\r\n`},
+		{"the other way round", []faults.Rule{insert("b", "body:-4", "2"), insert("a", "body:-2", "1")}, chunked, head + `3\r\nab2c\r\n3\r\nd1ef\r\n0\r\n\r\n`},
+		{"in the middle of what is kept", []faults.Rule{insert("a", "body:5", "1"), insert("b", "body:-4", "2")}, chunked, head + `3\r\nab2c\r\n3\r\nde1f\r\n0\r\n\r\n`},
+		{"just where that begins", []faults.Rule{insert("a", "body:2", "1"), insert("b", "body:-4", "2")}, chunked, head + `3\r\nab21c\r\n3\r\ndef\r\n0\r\n\r\n`},
+		{"chunks made anew", []faults.Rule{rule("a", "chunk", map[string]any{"mode": "rechunk", "value": "2"}), insert("b", "body:-3", "2")}, chunked,
+			head + `2\r\nab\r\n1\r\nc2\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\n`},
+		{"what may be a find", []faults.Rule{insert("a", "body:2", "1"), rule("b", "rewrite", map[string]any{"find": "text:bcX", "with": "text:Y"})},
+			`HTTP/1.1 200 OK\r\n\r\nabcdef`, `HTTP/1.1 200 OK\r\n\r\nab1cdef`},
+		{"a find that it parts", []faults.Rule{insert("a", "body:2", "1"), rule("b", "rewrite", map[string]any{"find": "text:bc", "with": "text:YYY"})},
+			`HTTP/1.1 200 OK\r\n\r\nabcdefbc`, `HTTP/1.1 200 OK\r\n\r\nab1cdefYYY`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, c.rules, "\ns> "+c.s+"\ns> FIN\n>c "+c.want+"\n>c FIN")
+		})
+	}
+}
