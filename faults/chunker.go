@@ -21,6 +21,7 @@ type chunker struct {
 
 	rest  int64 // data bytes that are known to come; below 1: nobody knows
 	left  int64 // of the chunk in progress
+	next  int64 // where in the stream the next data byte is due
 	index int
 }
 
@@ -62,7 +63,7 @@ func (c *chunker) segment(s wire.Segment, put func(wire.Segment)) {
 		c.data(s, put)
 	case s.Part == wire.ChunkSize && !s.LastChunk:
 		if s.Last {
-			c.rest = s.Size
+			c.rest, c.next = s.Size, s.Off+int64(len(s.Data))
 		}
 	case s.Part == wire.ChunkSize:
 		c.index++
@@ -77,6 +78,7 @@ func (c *chunker) headEnd(s wire.Segment, put func(wire.Segment)) {
 	if s.First && c.fields != "" {
 		put(c.made(s, wire.Field, c.fields))
 	}
+	c.next = s.Off + int64(len(s.Data))
 	if c.rest = -1; s.Head.Framing == wire.ByLength {
 		c.rest = s.Head.Length
 	}
@@ -91,6 +93,10 @@ func (c *chunker) headEnd(s wire.Segment, put func(wire.Segment)) {
 
 // data puts data bytes into chunks.
 func (c *chunker) data(s wire.Segment, put func(wire.Segment)) {
+	if c.rest > 0 && s.Off > c.next {
+		c.rest -= s.Off - c.next // a rule before has dropped them
+	}
+	c.next = s.Off + int64(len(s.Data))
 	for len(s.Data) > 0 {
 		if c.left == 0 {
 			c.left = min(c.size, int64(len(s.Data)))
@@ -119,6 +125,7 @@ func (c *chunker) data(s wire.Segment, put func(wire.Segment)) {
 // end says the last chunk, then that the message ends.
 func (c *chunker) end(s wire.Segment, put func(wire.Segment)) {
 	c.index++
+	c.left = 0 // of a chunk whose end a rule before has dropped, too
 	put(c.line(s))
 	put(c.made(s, wire.MessageEnd, "\r\n"))
 	put(s)

@@ -199,3 +199,25 @@ func TestReframedPairs(t *testing.T) {
 		})
 	}
 }
+
+// TestChunksAroundAHole: a body that a rule before has dropped bytes of gets chunks of
+// what is left, and a last chunk, whatever the hole is.
+func TestChunksAroundAHole(t *testing.T) {
+	for _, c := range []struct {
+		at, bytes string
+		want      string
+	}{
+		{"body:0", "1", `2\r\nbc\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\n`},
+		{"body:1", "3", `2\r\nae\r\n1\r\nf\r\n0\r\n\r\n`},
+		{"body:2", "2", `2\r\nab\r\n2\r\nef\r\n0\r\n\r\n`},
+		{"body:4", "2", `2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n`},
+		{"body:0", "6", `0\r\n\r\n`},
+		{"body:5", "1", `2\r\nab\r\n2\r\ncd\r\n2\r\ne0\r\n\r\n`}, // its size is out when its end is not to come
+	} {
+		drop := faults.Rule{Name: "a", Fault: "drop", Params: map[string]any{"at": c.at, "bytes": c.bytes}}
+		rechunk := faults.Rule{Name: "b", Fault: "chunk", Params: map[string]any{"mode": "rechunk", "value": "2"}}
+		play(t, []faults.Rule{drop, rechunk}, `
+s> HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef
+>c HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n`+c.want)
+	}
+}
