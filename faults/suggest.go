@@ -104,7 +104,7 @@ var foreign = map[string]struct{ ours, how string }{
 	// WireMock
 	"empty_response": {"empty-reply", ""}, "malformed_response_chunk": {"bad-chunk-size", ""}, "random_data_then_close": {"garbage", ""},
 	"connection_reset_by_peer": {"reset-reply", ""}, "fixed_delay": {"latency", ""}, "fixeddelaymilliseconds": {"latency", "latency delay=250ms"},
-	"chunked_dribble_delay": {"drip", ""}, "lognormal": {"latency", "latency distribution=lognormal"},
+	"chunked_dribble_delay": {"drip", ""}, "chunkeddribbledelay": {"drip", ""}, "fixeddelay": {"latency", ""}, "lognormal": {"latency", "latency distribution=lognormal"},
 	// proxies, network emulators and libraries
 	"delay": {"latency", ""}, "jitter": {"latency", "latency jitter=D"}, "netem": {"latency", "latency, bandwidth and packet_loss"}, "lag": {"latency", ""}, "sleep": {"stall", "stall for=D"},
 	"throttle": {"bandwidth", ""}, "rate_limit": {"bandwidth", ""}, "limit_rate": {"bandwidth", ""}, "ratelimit": {"bandwidth", ""}, "abort": {"reply", "reply status=503"}, "return": {"reply", ""}, "http_error": {"reply", ""},

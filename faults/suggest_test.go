@@ -55,6 +55,7 @@ func TestForeignWords(t *testing.T) {
 		"reset_peer":     `here that is "cut" (cut end=rst, or the preset reset)`,
 		"limit_data":     `here that is "cut" (cut at=byte:N)`,
 		"slicer":         `here that is "slice"`,
+		"fixedDelay":     `here that is "latency"`,
 		"EMPTY_RESPONSE": `here that is "empty-reply"`,
 		"my-rlue":        `did you mean "my-rule"?`,
 	} {
