@@ -22,8 +22,9 @@ type Box interface {
 	Arm(route, name string, armed bool, c middlebox.Change) (middlebox.Changed, error)
 	DeleteRule(route, name string, c middlebox.Change) (middlebox.Changed, error)
 
-	// The lists: what a filter selects, rules in their order, all else oldest first.
-	Rules(f middlebox.RuleFilter) (middlebox.List[middlebox.RuleState], error)
+	// The lists: what a filter selects, routes and rules in their order, all else oldest first.
+	Routes(f middlebox.Filter) (middlebox.List[middlebox.RouteState], error)
+	Rules(f middlebox.Filter) (middlebox.List[middlebox.RuleState], error)
 	Sessions(f middlebox.Filter) (middlebox.List[middlebox.SessionItem], error)
 	Exchanges(f middlebox.Filter) (middlebox.List[middlebox.ExchangeItem], error)
 	Events(f middlebox.Filter) (middlebox.List[middlebox.Event], error)

@@ -44,7 +44,7 @@ func (c *Client) DeleteRoute(ctx context.Context, p RouteDeleteParams) (SeqResul
 }
 
 // Rules lists rules with their counters.
-func (c *Client) Rules(ctx context.Context, f middlebox.RuleFilter) (RuleListResult, error) {
+func (c *Client) Rules(ctx context.Context, f middlebox.Filter) (RuleListResult, error) {
 	return do[RuleListResult](ctx, c, "rule.list", f)
 }
 

@@ -203,7 +203,12 @@ func (b *fakeBox) DeleteRule(route, name string, c middlebox.Change) (middlebox.
 	return middlebox.Changed{Rule: s, Rev: s.Rev, Seq: seq}, nil
 }
 
-func (b *fakeBox) Rules(f middlebox.RuleFilter) (middlebox.List[middlebox.RuleState], error) {
+func (b *fakeBox) Routes(middlebox.Filter) (middlebox.List[middlebox.RouteState], error) {
+	s := b.State()
+	return middlebox.List[middlebox.RouteState]{Items: s.Routes, Seq: s.Seq}, nil
+}
+
+func (b *fakeBox) Rules(f middlebox.Filter) (middlebox.List[middlebox.RuleState], error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := middlebox.List[middlebox.RuleState]{Complete: true, Seq: int64(len(b.events))}

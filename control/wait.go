@@ -53,6 +53,9 @@ func wait(c *call, p WaitParams) (WaitResult, error) {
 	if why != "" {
 		return WaitResult{}, faults.Errorf(faults.Timeout, "", "%s", w.report(c.srv, why))
 	}
+	if n := p.Limit; n > 0 && len(w.found) > n {
+		w.found = w.found[len(w.found)-n:]
+	}
 	return WaitResult{Events: w.found, Seq: w.seq}, nil
 }
 
@@ -82,7 +85,7 @@ func (w *waiting) since(s *Server) (int64, error) {
 	if err == nil {
 		return since, nil
 	}
-	l, listErr := s.box.Rules(middlebox.RuleFilter{Route: f.Route})
+	l, listErr := s.box.Rules(middlebox.Filter{Route: f.Route})
 	if listErr != nil {
 		return 0, listErr
 	}
@@ -189,7 +192,7 @@ func (w *waiting) ofRule(s *Server) string {
 	if w.filter.Rule == "" {
 		return ""
 	}
-	l, err := s.box.Rules(middlebox.RuleFilter{Route: w.filter.Route, Rule: w.filter.Rule})
+	l, err := s.box.Rules(middlebox.Filter{Route: w.filter.Route, Rule: w.filter.Rule})
 	if err != nil {
 		return ""
 	}

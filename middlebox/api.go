@@ -221,13 +221,6 @@ type Filter struct {
 	Limit   int          `json:"limit,omitempty" min:"0"`         // the newest so many; 0: all
 }
 
-// RuleFilter picks rules by name: what else a Filter has is of traffic.
-type RuleFilter struct {
-	Route string `json:"route,omitempty"`
-	Rule  string `json:"rule,omitempty"`
-	Limit int    `json:"limit,omitempty" min:"0"` // the last so many; 0: all
-}
-
 // List answers every list call.
 type List[T any] struct {
 	Items    []T   `json:"items"`

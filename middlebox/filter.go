@@ -115,7 +115,7 @@ func (f *filter) facts(h *heard) (ok bool, near string) {
 // event asks about an event; its type may be a whole type or its first word.
 func (f *filter) event(e *Event) (ok bool, near string) {
 	switch {
-	case f.Type != "" && f.Type != e.Type && !strings.HasPrefix(e.Type, f.Type+"."):
+	case !f.typed(e):
 		return false, ""
 	case f.Route != "" && f.Route != e.Route, f.Rule != "" && f.Rule != e.Rule:
 		return false, ""
@@ -125,6 +125,11 @@ func (f *filter) event(e *Event) (ok bool, near string) {
 		return false, ""
 	}
 	return f.facts(e.heard)
+}
+
+// typed says whether an event has the filter's type.
+func (f *filter) typed(e *Event) bool {
+	return f.Type == "" || f.Type == e.Type || strings.HasPrefix(e.Type, f.Type+".")
 }
 
 func outcomeOf(data any) string {

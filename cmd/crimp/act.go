@@ -100,7 +100,7 @@ Acts on the session with that ID, or on all live ones that the filter picks.
 			"crimp session --match client=10.0.0.7 stall --side client",
 			"crimp session --route web --outcome open close",
 			"crimp session --since 10s --limit 1 rst   # the newest of those opened in the last 10 s"),
-		Flags: boxFlags(append(filterFlags(), limitFlag(),
+		Flags: boxFlags(append(filterFlags(), typeFlag(), limitFlag(),
 			typedFlag("side", groupAct, "on which `SIDE`: client, server or both", "both", nil, oneOf("client", "server", "both")),
 			whyFlag(), jsonFlag())...),
 		Action: func(c *cli.Context) error {
