@@ -106,8 +106,8 @@ func (c *Client) Release(ctx context.Context, rearm bool) (ReleaseResult, error)
 }
 
 // Revert goes back to the configuration.
-func (c *Client) Revert(ctx context.Context) (SeqResult, error) {
-	return do[SeqResult](ctx, c, "revert", nil)
+func (c *Client) Revert(ctx context.Context) (RevertResult, error) {
+	return do[RevertResult](ctx, c, "revert", nil)
 }
 
 // Ping asks whether the box is there.

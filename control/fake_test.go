@@ -271,11 +271,11 @@ func (b *fakeBox) Release(rearm bool, c middlebox.Change) ([]string, int64, erro
 	return nil, b.emit(middlebox.Event{Type: "box.released"}), nil
 }
 
-func (b *fakeBox) Revert(c middlebox.Change) (int64, error) {
+func (b *fakeBox) Revert(c middlebox.Change) ([]string, int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.panic = nil
-	return b.emit(middlebox.Event{Type: "box.reverted"}), nil
+	return nil, b.emit(middlebox.Event{Type: "box.reverted"}), nil
 }
 
 func (b *fakeBox) Watch(int64) *middlebox.Watch { panic("the fake's cursor is its own") }

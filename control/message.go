@@ -184,6 +184,12 @@ type RevertParams struct {
 	Why string `json:"why,omitempty"`
 }
 
+// RevertResult of revert: the routes that changed for it, in themselves or in their rules.
+type RevertResult struct {
+	Routes []string `json:"routes"`
+	Seq    int64    `json:"seq"`
+}
+
 // CaptureParams of capture.
 type CaptureParams struct {
 	middlebox.CaptureOptions

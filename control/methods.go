@@ -272,9 +272,9 @@ func release(c *call, p ReleaseParams) (ReleaseResult, error) {
 	return ReleaseResult{orEmpty(rearmed), seq}, err
 }
 
-func revert(c *call, p RevertParams) (SeqResult, error) {
-	seq, err := c.srv.box.Revert(c.change(p.Why, nil))
-	return SeqResult{seq}, err
+func revert(c *call, p RevertParams) (RevertResult, error) {
+	changed, seq, err := c.srv.box.Revert(c.change(p.Why, nil))
+	return RevertResult{orEmpty(changed), seq}, err
 }
 
 func ping(*call, Nothing) (Nothing, error) { return Nothing{}, nil }

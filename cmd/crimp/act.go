@@ -54,9 +54,9 @@ ends.`,
 			"crimp revert", "crimp revert --why 'end of round'", "crimp revert --json"),
 		Flags: boxFlags(whyFlag(), jsonFlag()),
 		Action: once(func(ctx context.Context, c *cli.Context, box *control.Client) (any, string, error) {
-			var done control.SeqResult
+			var done control.RevertResult
 			err := call(ctx, box, "revert", control.RevertParams{Why: c.String("why")}, &done)
-			return done, "back to the configuration", err
+			return done, "back to the configuration; " + plural(int64(len(done.Routes)), "route") + " changed", err
 		}),
 	}
 }
