@@ -237,8 +237,9 @@ func (l *lane) turnsOpaque() {
 	}
 	l.ex = nil
 	l.e.unkeep()
+	guessed := l.e.protocol == Auto
 	l.e.becomes(TCP)
-	if l.e.protocol == HTTP {
+	if guessed || l.e.protocol == HTTP {
 		l.e.tellNow(Note{Kind: NoteOpaque, Dir: l.dir, Off: l.off, Pos: inserted, Body: inserted, Text: reason})
 	}
 }
