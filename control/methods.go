@@ -89,7 +89,8 @@ func on[P, R any](name, help string, do func(*call, P) (R, error)) method {
 	return method{
 		name: name, help: help, params: reflect.TypeFor[P](), result: reflect.TypeFor[R](),
 		run: func(c *call, raw json.RawMessage) (any, error) {
-			if raw = bytes.TrimSpace(raw); len(raw) == 0 || string(raw) == "null" {
+			switch raw = bytes.TrimSpace(raw); string(raw) {
+			case "", "null", "[]": // as libraries say that there are none
 				raw = json.RawMessage("{}")
 			}
 			if raw[0] != '{' {

@@ -19,6 +19,8 @@ var calls = []struct{ method, params, want string }{
 	{"hello", `["test"]`, `"field":"params"`},
 	{"ping", ``, `"result":{}`},
 	{"ping", `null`, `"result":{}`},
+	{"ping", `[]`, `"result":{}`},
+	{"ping", `["x"]`, `"code":-32602`},
 	{"ping", `{"x":1}`, `"code":-32602`},
 	{"pin", ``, `"code":-32601`},
 	{"rule.sett", `{}`, `did you mean \"rule.set\"?`},
