@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -212,13 +213,22 @@ func (b *fakeBox) Rules(f middlebox.Filter) (middlebox.List[middlebox.RuleState]
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := middlebox.List[middlebox.RuleState]{Complete: true, Seq: int64(len(b.events))}
+	var routes, rules []string
 	for _, r := range b.routes {
+		routes = append(routes, r.Name)
 		for _, rule := range r.Rules {
+			rules = append(rules, rule.Name)
 			if (f.Route == "" || f.Route == r.Name) && (f.Rule == "" || f.Rule == rule.Name) {
 				l.Items = append(l.Items, rule)
 				l.Total++
 			}
 		}
+	}
+	switch {
+	case f.Route != "" && !slices.Contains(routes, f.Route):
+		return l, faults.Errorf(faults.NotFound, "route", "no route %q%s", f.Route, faults.Among(f.Route, routes))
+	case f.Rule != "" && !slices.Contains(rules, f.Rule):
+		return l, faults.Errorf(faults.NotFound, "rule", "no rule %q%s", f.Rule, faults.Among(f.Rule, rules))
 	}
 	return l, nil
 }

@@ -37,6 +37,7 @@ type lane struct {
 	halted bool // an operator stalled it
 	told   bool // that it is opaque
 	final  bool // the response in progress is a final one
+	tails  bool // a rule has kept the end of a body back, once
 }
 
 // segment takes what the tokenizer says of the bytes just read. A segment is a
