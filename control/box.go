@@ -22,18 +22,19 @@ type Box interface {
 	Arm(route, name string, armed bool, c middlebox.Change) (middlebox.Changed, error)
 	DeleteRule(route, name string, c middlebox.Change) (middlebox.Changed, error)
 
-	// The lists: what a filter selects, rules in their order, all else oldest first.
-	Rules(f middlebox.RuleFilter) (middlebox.List[middlebox.RuleState], error)
+	// The lists: what a filter selects, routes and rules in their order, all else oldest first.
+	Routes(f middlebox.Filter) (middlebox.List[middlebox.RouteState], error)
+	Rules(f middlebox.Filter) (middlebox.List[middlebox.RuleState], error)
 	Sessions(f middlebox.Filter) (middlebox.List[middlebox.SessionItem], error)
 	Exchanges(f middlebox.Filter) (middlebox.List[middlebox.ExchangeItem], error)
 	Events(f middlebox.Filter) (middlebox.List[middlebox.Event], error)
 
 	// Act says how many sessions it reached; Panic and Release which rules, as
-	// route/rule. Release without a panic is a conflict.
+	// route/rule; Revert which routes. Release without a panic is a conflict.
 	Act(f middlebox.Filter, act faults.Act, side faults.Side, c middlebox.Change) (int, error)
 	Panic(c middlebox.Change) (disarmed []string, seq int64, err error)
 	Release(rearm bool, c middlebox.Change) (rearmed []string, seq int64, err error)
-	Revert(c middlebox.Change) (seq int64, err error)
+	Revert(c middlebox.Change) (changed []string, seq int64, err error)
 
 	// Emit journals an event, Watch reads from behind one (below 0: from the newest on),
 	// Match makes a filter a question about events, and Since says from where it asks.

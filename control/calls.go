@@ -44,7 +44,7 @@ func (c *Client) DeleteRoute(ctx context.Context, p RouteDeleteParams) (SeqResul
 }
 
 // Rules lists rules with their counters.
-func (c *Client) Rules(ctx context.Context, f middlebox.RuleFilter) (RuleListResult, error) {
+func (c *Client) Rules(ctx context.Context, f middlebox.Filter) (RuleListResult, error) {
 	return do[RuleListResult](ctx, c, "rule.list", f)
 }
 
@@ -106,8 +106,8 @@ func (c *Client) Release(ctx context.Context, rearm bool) (ReleaseResult, error)
 }
 
 // Revert goes back to the configuration.
-func (c *Client) Revert(ctx context.Context) (SeqResult, error) {
-	return do[SeqResult](ctx, c, "revert", nil)
+func (c *Client) Revert(ctx context.Context) (RevertResult, error) {
+	return do[RevertResult](ctx, c, "revert", nil)
 }
 
 // Ping asks whether the box is there.

@@ -69,7 +69,7 @@ func TestClientHasEveryMethod(t *testing.T) {
 	must("Disarm", err)
 	armed, err := c.Arm(ctx, RuleArmParams{Route: "api", Name: "cut"})
 	must("Arm", err)
-	rules, err := c.Rules(ctx, middlebox.RuleFilter{Route: "api"})
+	rules, err := c.Rules(ctx, middlebox.Filter{Route: "api"})
 	must("Rules", err)
 	if rules.Total != 2 || rules.Rules[1].ArmedAt != armed.Seq {
 		t.Errorf("Rules: %+v", rules)
@@ -299,17 +299,15 @@ func TestSchema(t *testing.T) {
 	}
 	for def, want := range map[string][]string{
 		"Filter":     {"limit", "match", "outcome", "route", "rule", "session", "since", "type"},
-		"RuleFilter": {"limit", "route", "rule"},
-		"ListParams": {"limit", "match", "outcome", "route", "rule", "session", "since"},
-		"ActParams":  {"act", "id", "limit", "match", "outcome", "route", "rule", "session", "side", "since", "why"},
-		"WaitParams": {"count", "match", "outcome", "route", "rule", "session", "since", "timeout", "type"},
+		"ActParams":  {"act", "id", "limit", "match", "outcome", "route", "rule", "session", "side", "since", "type", "why"},
+		"WaitParams": {"count", "limit", "match", "outcome", "route", "rule", "session", "since", "timeout", "type"},
 	} {
 		properties, _ := doc.Defs[def]["properties"].(map[string]any)
 		if got := slices.Sorted(maps.Keys(properties)); !slices.Equal(got, want) {
 			t.Errorf("%s has %q, want %q", def, got, want)
 		}
 	}
-	for method, def := range map[string]string{"rule.list": "RuleFilter", "session.list": "ListParams", "exchange.list": "ListParams", "event.list": "Filter", "session.act": "ActParams", "wait": "WaitParams"} {
+	for method, def := range map[string]string{"route.list": "Filter", "rule.list": "Filter", "session.list": "Filter", "exchange.list": "Filter", "event.list": "Filter", "session.act": "ActParams", "wait": "WaitParams"} {
 		if ref := doc.Methods[method].Params["$ref"]; ref != "#/$defs/"+def {
 			t.Errorf("%s takes %v, want %s", method, ref, def)
 		}

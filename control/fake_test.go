@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -203,17 +204,31 @@ func (b *fakeBox) DeleteRule(route, name string, c middlebox.Change) (middlebox.
 	return middlebox.Changed{Rule: s, Rev: s.Rev, Seq: seq}, nil
 }
 
-func (b *fakeBox) Rules(f middlebox.RuleFilter) (middlebox.List[middlebox.RuleState], error) {
+func (b *fakeBox) Routes(middlebox.Filter) (middlebox.List[middlebox.RouteState], error) {
+	s := b.State()
+	return middlebox.List[middlebox.RouteState]{Items: s.Routes, Seq: s.Seq}, nil
+}
+
+func (b *fakeBox) Rules(f middlebox.Filter) (middlebox.List[middlebox.RuleState], error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := middlebox.List[middlebox.RuleState]{Complete: true, Seq: int64(len(b.events))}
+	var routes, rules []string
 	for _, r := range b.routes {
+		routes = append(routes, r.Name)
 		for _, rule := range r.Rules {
+			rules = append(rules, rule.Name)
 			if (f.Route == "" || f.Route == r.Name) && (f.Rule == "" || f.Rule == rule.Name) {
 				l.Items = append(l.Items, rule)
 				l.Total++
 			}
 		}
+	}
+	switch {
+	case f.Route != "" && !slices.Contains(routes, f.Route):
+		return l, faults.Errorf(faults.NotFound, "route", "no route %q%s", f.Route, faults.Among(f.Route, routes))
+	case f.Rule != "" && !slices.Contains(rules, f.Rule):
+		return l, faults.Errorf(faults.NotFound, "rule", "no rule %q%s", f.Rule, faults.Among(f.Rule, rules))
 	}
 	return l, nil
 }
@@ -266,11 +281,11 @@ func (b *fakeBox) Release(rearm bool, c middlebox.Change) ([]string, int64, erro
 	return nil, b.emit(middlebox.Event{Type: "box.released"}), nil
 }
 
-func (b *fakeBox) Revert(c middlebox.Change) (int64, error) {
+func (b *fakeBox) Revert(c middlebox.Change) ([]string, int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.panic = nil
-	return b.emit(middlebox.Event{Type: "box.reverted"}), nil
+	return nil, b.emit(middlebox.Event{Type: "box.reverted"}), nil
 }
 
 func (b *fakeBox) Watch(int64) *middlebox.Watch { panic("the fake's cursor is its own") }

@@ -79,7 +79,7 @@ func (c *call) tied(done middlebox.Changed, owner string, end leaseEnd) {
 
 // rule looks a rule up.
 func (s *Server) rule(key ruleKey) (middlebox.RuleState, bool) {
-	l, err := s.box.Rules(middlebox.RuleFilter{Route: key.route, Rule: key.name})
+	l, err := s.box.Rules(middlebox.Filter{Route: key.route, Rule: key.name})
 	if err != nil {
 		return middlebox.RuleState{}, false
 	}

@@ -110,19 +110,14 @@ type RuleNameParams struct {
 	Why   string `json:"why,omitempty"`
 }
 
-// ListParams of session.list and exchange.list: only events have a type.
-type ListParams struct {
-	middlebox.Filter `without:"type"`
-}
-
 // ActParams of session.act: one session by its ID, or those that a filter picks of
 // the live ones; Since leaves those opened after it, Limit the newest of them.
 type ActParams struct {
-	middlebox.Filter `without:"type"`
-	ID               string `json:"id,omitempty" help:"one session: web/3"`
-	Act              string `json:"act" required:"true" enum:"rst,close,fin,stall,resume"`
-	Side             string `json:"side,omitempty" enum:"both,client,server" help:"which leg; both unless told"`
-	Why              string `json:"why,omitempty"`
+	middlebox.Filter
+	ID   string `json:"id,omitempty" help:"one session: web/3"`
+	Act  string `json:"act" required:"true" enum:"rst,close,fin,stall,resume"`
+	Side string `json:"side,omitempty" enum:"both,client,server" help:"which leg; both unless told"`
+	Why  string `json:"why,omitempty"`
 }
 
 // ActResult of session.act.
@@ -150,9 +145,9 @@ type UnsubscribeParams struct {
 
 // WaitParams of wait.
 type WaitParams struct {
-	middlebox.Filter `without:"limit"`
-	Count            *int             `json:"count,omitempty" min:"1" max:"100000" help:"how many events; 1 unless told"`
-	Timeout          *faults.Duration `json:"timeout,omitempty" max:"24h" help:"10s unless told; 0s looks at what is there and does not wait"`
+	middlebox.Filter
+	Count   *int             `json:"count,omitempty" min:"1" max:"100000" help:"how many events; 1 unless told"`
+	Timeout *faults.Duration `json:"timeout,omitempty" max:"24h" help:"10s unless told; 0s looks at what is there and does not wait"`
 }
 
 // WaitResult of wait. A wait with since set to Seq goes on where this one ended.
@@ -187,6 +182,12 @@ type ReleaseResult struct {
 // RevertParams of revert.
 type RevertParams struct {
 	Why string `json:"why,omitempty"`
+}
+
+// RevertResult of revert: the routes that changed for it, in themselves or in their rules.
+type RevertResult struct {
+	Routes []string `json:"routes"`
+	Seq    int64    `json:"seq"`
 }
 
 // CaptureParams of capture.

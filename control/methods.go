@@ -89,7 +89,8 @@ func on[P, R any](name, help string, do func(*call, P) (R, error)) method {
 	return method{
 		name: name, help: help, params: reflect.TypeFor[P](), result: reflect.TypeFor[R](),
 		run: func(c *call, raw json.RawMessage) (any, error) {
-			if raw = bytes.TrimSpace(raw); len(raw) == 0 || string(raw) == "null" {
+			switch raw = bytes.TrimSpace(raw); string(raw) {
+			case "", "null", "[]": // as libraries say that there are none
 				raw = json.RawMessage("{}")
 			}
 			if raw[0] != '{' {
@@ -147,9 +148,9 @@ func faultList(*call, Nothing) (FaultListResult, error) {
 	return FaultListResult{Faults: faults.Catalogue()}, nil
 }
 
-func routeList(c *call, _ Nothing) (RouteListResult, error) {
-	s := c.srv.box.State()
-	return RouteListResult{Routes: s.Routes, Seq: s.Seq}, nil
+func routeList(c *call, f middlebox.Filter) (RouteListResult, error) {
+	l, err := list(c.srv.box.Routes, f)
+	return RouteListResult{Routes: l.Items, Seq: l.Seq}, err
 }
 
 func routeSet(c *call, p RouteSetParams) (RouteSetResult, error) {
@@ -162,9 +163,9 @@ func routeDelete(c *call, p RouteDeleteParams) (SeqResult, error) {
 	return SeqResult{seq}, c.srv.routeConflict(err, p.Name)
 }
 
-func ruleList(c *call, f middlebox.RuleFilter) (RuleListResult, error) {
-	l, err := c.srv.box.Rules(f)
-	return RuleListResult{Rules: orEmpty(l.Items), Total: l.Total, Complete: l.Complete, Seq: l.Seq}, err
+func ruleList(c *call, f middlebox.Filter) (RuleListResult, error) {
+	l, err := list(c.srv.box.Rules, f)
+	return RuleListResult{Rules: l.Items, Total: l.Total, Complete: l.Complete, Seq: l.Seq}, err
 }
 
 func ruleSet(c *call, p RuleSetParams) (middlebox.Changed, error) {
@@ -214,12 +215,12 @@ func ruleDelete(c *call, p RuleNameParams) (middlebox.Changed, error) {
 	return done, c.srv.ruleConflict(err, p.Route, p.Name)
 }
 
-func sessionList(c *call, p ListParams) (middlebox.List[middlebox.SessionItem], error) {
-	return list(c.srv.box.Sessions, p.Filter)
+func sessionList(c *call, f middlebox.Filter) (middlebox.List[middlebox.SessionItem], error) {
+	return list(c.srv.box.Sessions, f)
 }
 
-func exchangeList(c *call, p ListParams) (middlebox.List[middlebox.ExchangeItem], error) {
-	return list(c.srv.box.Exchanges, p.Filter)
+func exchangeList(c *call, f middlebox.Filter) (middlebox.List[middlebox.ExchangeItem], error) {
+	return list(c.srv.box.Exchanges, f)
 }
 
 func eventList(c *call, f middlebox.Filter) (middlebox.List[middlebox.Event], error) {
@@ -272,9 +273,9 @@ func release(c *call, p ReleaseParams) (ReleaseResult, error) {
 	return ReleaseResult{orEmpty(rearmed), seq}, err
 }
 
-func revert(c *call, p RevertParams) (SeqResult, error) {
-	seq, err := c.srv.box.Revert(c.change(p.Why, nil))
-	return SeqResult{seq}, err
+func revert(c *call, p RevertParams) (RevertResult, error) {
+	changed, seq, err := c.srv.box.Revert(c.change(p.Why, nil))
+	return RevertResult{orEmpty(changed), seq}, err
 }
 
 func ping(*call, Nothing) (Nothing, error) { return Nothing{}, nil }

@@ -221,7 +221,7 @@ func TestLeaseAndTTLOnTheRealBox(t *testing.T) {
 	_, err = b.Arm(ctx, RuleArmParams{Route: "web", Name: "ours"})
 	do("arming what is armed", err)
 	within("its time runs out", func() bool { armed, there := has("ours"); return there && !armed })
-	if l, err := b.Rules(ctx, middlebox.RuleFilter{Rule: "ours"}); err != nil || l.Rules[0].Lease == "" {
+	if l, err := b.Rules(ctx, middlebox.Filter{Rule: "ours"}); err != nil || l.Rules[0].Lease == "" {
 		t.Errorf("after its time it is no longer leased: %+v, %v", l, err)
 	}
 	_, err = b.Panic(ctx, "look")
@@ -250,7 +250,7 @@ func TestPanicForgetsNoEnd(t *testing.T) {
 		return c
 	}
 	armed := func(name string) bool {
-		l, err := box.Rules(middlebox.RuleFilter{Rule: name})
+		l, err := box.Rules(middlebox.Filter{Rule: name})
 		return err == nil && len(l.Items) == 1 && l.Items[0].Armed
 	}
 	a, b := dial(), dial()

@@ -180,10 +180,7 @@ func (g *schemaWriter) members(t reflect.Type, input bool) object {
 		}
 		owner := t
 		if up := f.Index[:len(f.Index)-1]; len(up) > 0 {
-			embedded := t.FieldByIndex(up)
-			if owner = embedded.Type; faults.Without(embedded, tag) {
-				continue
-			}
+			owner = t.FieldByIndex(up).Type
 		}
 		optional := strings.Contains(options, "omit")
 		p := g.of(f.Type, input)

@@ -15,18 +15,19 @@ import (
 type timing struct {
 	ping  time.Duration // between the server's pings; their pongs keep the connection
 	read  time.Duration // nothing at all for so long: the peer is gone
-	write time.Duration // a message that takes longer to write: the peer does not read
+	write time.Duration // a message that takes longer to write: the peer does not read any more
 	close time.Duration // from our close frame to the peer's
 }
 
 // usual is the timing but in tests.
-var usual = timing{ping: 15 * time.Second, read: 40 * time.Second, write: 10 * time.Second, close: 2 * time.Second}
+var usual = timing{ping: 15 * time.Second, read: 40 * time.Second, write: 40 * time.Second, close: 2 * time.Second}
 
 const (
-	maxMessage   = 1 << 20 // read limit, bytes
-	maxNotes     = 1024    // queued notifications
-	maxNoteBytes = 1 << 20 // their bytes
-	maxAnswers   = 32      // queued answers; with as many the next call is not read
+	maxMessage   = 1 << 20          // read limit, bytes
+	maxNotes     = 1024             // queued notifications
+	maxNoteBytes = 1 << 20          // their bytes
+	maxAnswers   = 32               // queued answers; with as many the next call is not read
+	lastWords    = 10 * time.Second // to write what is queued when a stream closes
 )
 
 // stream is one WebSocket with a queue before its writer. One goroutine reads
@@ -174,7 +175,7 @@ func (s *stream) close(code int, reason string, flush bool) {
 		return
 	}
 	s.closing = &websocket.CloseError{Code: code, Text: reason}
-	within := s.timing.write
+	within := min(s.timing.write, lastWords)
 	if !flush {
 		s.frames, s.notes, s.noteBytes = nil, 0, 0
 		within = s.timing.close

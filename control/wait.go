@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,11 +54,17 @@ func wait(c *call, p WaitParams) (WaitResult, error) {
 	if why != "" {
 		return WaitResult{}, faults.Errorf(faults.Timeout, "", "%s", w.report(c.srv, why))
 	}
+	if n := p.Limit; n > 0 && len(w.found) > n {
+		w.found = w.found[len(w.found)-n:]
+	}
 	return WaitResult{Events: w.found, Seq: w.seq}, nil
 }
 
 // begin resolves where to look from, and places the cursor there.
 func (w *waiting) begin(s *Server) error {
+	if err := w.known(s); err != nil {
+		return err
+	}
 	since, err := w.since(s)
 	if err != nil {
 		return err
@@ -70,8 +77,24 @@ func (w *waiting) begin(s *Server) error {
 	return nil
 }
 
-// since is the event after which to look; -1 is now. A rule that stands but was
-// never armed has had no chance to do anything: now will do.
+// comings are the events by which a route or rule comes to be.
+var comings = []string{"route.added", "rule.armed", "rule.changed"}
+
+// known refuses a route or rule that never was, as lists do: one that is misspelt
+// would be waited for in vain. Only for its coming can one wait.
+func (w *waiting) known(s *Server) error {
+	f := w.filter
+	for _, coming := range comings {
+		if word, _, _ := strings.Cut(coming, "."); f.Type == word || f.Type == coming {
+			return nil
+		}
+	}
+	_, err := s.box.Rules(middlebox.Filter{Route: f.Route, Rule: f.Rule, Limit: 1})
+	return err
+}
+
+// since is the event after which to look; -1 is now. A rule that was never armed
+// has had no chance to do anything: now will do.
 func (w *waiting) since(s *Server) (int64, error) {
 	f := w.filter
 	if f.Since != "" || f.Rule == "" {
@@ -79,21 +102,11 @@ func (w *waiting) since(s *Server) (int64, error) {
 	}
 	f.Since = "armed"
 	since, err := s.box.Since(f)
-	if err == nil {
-		return since, nil
+	var fault *faults.Error
+	if errors.As(err, &fault) && fault.Code == faults.NotFound {
+		return -1, nil
 	}
-	l, listErr := s.box.Rules(middlebox.RuleFilter{Route: f.Route})
-	if listErr != nil {
-		return 0, listErr
-	}
-	var names []string
-	for _, r := range l.Items {
-		if r.Name == f.Rule {
-			return -1, nil
-		}
-		names = append(names, r.Name)
-	}
-	return 0, faults.Errorf(faults.NotFound, "rule", "no rule %q%s", f.Rule, faults.Among(f.Rule, names))
+	return since, err
 }
 
 // until looks at events until enough matched: then it returns "", else why it
@@ -189,7 +202,7 @@ func (w *waiting) ofRule(s *Server) string {
 	if w.filter.Rule == "" {
 		return ""
 	}
-	l, err := s.box.Rules(middlebox.RuleFilter{Route: w.filter.Route, Rule: w.filter.Rule})
+	l, err := s.box.Rules(middlebox.Filter{Route: w.filter.Route, Rule: w.filter.Rule})
 	if err != nil {
 		return ""
 	}
@@ -210,7 +223,7 @@ func (w *waiting) ofRule(s *Server) string {
 	return strings.Join(states, ", ")
 }
 
-// ofRoute says that there is no such route: one that was misspelt is waited for in vain.
+// ofRoute says that the route has not come to be, and what else there is.
 func (w *waiting) ofRoute(s *Server) string {
 	if w.filter.Route == "" {
 		return ""

@@ -25,12 +25,41 @@ func (w *world) armed(name string) {
 	}
 }
 
-func TestWaitOnAMisspeltRoute(t *testing.T) {
+// What was misspelt would be waited for in vain: it is refused at once, unless it is
+// the coming of just that route or rule that is waited for.
+func TestWaitForWhatIsNotThere(t *testing.T) {
 	w := newWorld(t)
 	c := w.dial(DialOptions{})
-	_, err := c.Wait(t.Context(), waitFor(0, middlebox.Filter{Type: "fault.fired", Route: "wbe"}, 1))
-	if err == nil || !strings.HasSuffix(err.Error(), `; there is no route "wbe"; did you mean "web"?`) {
-		t.Errorf("got %v", err)
+	w.armed("cut")
+	tests := []struct {
+		f     middlebox.Filter
+		field string // of the refusal; empty: it waits
+		text  string // the error's end
+	}{
+		{middlebox.Filter{Type: "fault.fired", Route: "wbe"}, "route", `did you mean "web"?`},
+		{middlebox.Filter{Type: "session", Route: "wbe", Since: "0"}, "route", `did you mean "web"?`},
+		{middlebox.Filter{Type: "fault.fired", Rule: "cuts"}, "rule", `did you mean "cut"?`},
+		{middlebox.Filter{Type: "fault.fired", Rule: "cuts", Since: "0"}, "rule", `did you mean "cut"?`},
+		{middlebox.Filter{Type: "rule.spent", Rule: "cuts"}, "rule", `did you mean "cut"?`},
+		{middlebox.Filter{Type: "route.added", Route: "wbe"}, "", `there is no route "wbe"; did you mean "web"?`},
+		{middlebox.Filter{Type: "route", Route: "wbe"}, "", `there is no route "wbe"; did you mean "web"?`},
+		{middlebox.Filter{Type: "rule.armed", Rule: "cuts"}, "", "in what has happened so far"},
+		{middlebox.Filter{Route: "wbe"}, "route", `did you mean "web"?`},
+	}
+	for _, test := range tests {
+		patience := time.Duration(0)
+		if test.field != "" {
+			patience = time.Hour
+		}
+		_, err := c.Wait(t.Context(), waitFor(patience, test.f, 1))
+		var fault *faults.Error
+		if !errors.As(err, &fault) || !strings.HasSuffix(err.Error(), test.text) {
+			t.Errorf("%+v: %v, want %q", test.f, err, test.text)
+			continue
+		}
+		if want := map[bool]faults.Code{true: faults.Timeout, false: faults.NotFound}[test.field == ""]; fault.Code != want || fault.Field != test.field {
+			t.Errorf("%+v: %v of field %q, want %v of %q", test.f, fault.Code, fault.Field, want, test.field)
+		}
 	}
 }
 

@@ -72,6 +72,33 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
+// TestNoAllocationsAmidMessages: nor where many sessions of a loop are in the middle of
+// a message at once, as where bodies come in several reads.
+func TestNoAllocationsAmidMessages(t *testing.T) {
+	now, shared := time.Now(), &faults.Scratch{}
+	var all []*faults.Engine
+	for range 64 {
+		all = append(all, sharing(t, shared, faults.HTTP))
+	}
+	turn := func() {
+		for _, part := range [][]byte{request, response[:len(response)-10], response[len(response)-10:]} {
+			dir := wire.Downstream
+			if &part[0] == &request[0] {
+				dir = wire.Upstream
+			}
+			for _, e := range all {
+				e.Step(now, faults.Input{Kind: faults.InBytes, Dir: dir, Data: part})
+			}
+		}
+	}
+	for range 10 {
+		turn()
+	}
+	if n := testing.AllocsPerRun(100, turn); n > 0 {
+		t.Errorf("%v allocations for an exchange of %d sessions each", n, len(all))
+	}
+}
+
 // TestNoAllocationsOfMany: nor where many sessions of a loop are asked before any is
 // answered, or wait for their time at once.
 func TestNoAllocationsOfMany(t *testing.T) {

@@ -188,7 +188,7 @@ func carried(old, c *Compiled) *state {
 
 // afresh is the state of a rule that nothing has happened to yet.
 func (c *Compiled) afresh() *state {
-	st := &state{gate: c.key.Gate.compile()}
+	st := &state{made: statesMade.Add(1), gate: c.key.Gate.compile()}
 	for _, p := range c.parts {
 		st.shared = append(st.shared, p.prep.memory())
 	}

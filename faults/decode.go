@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -23,8 +22,7 @@ import (
 // Tags beside json: `required:"true"` refuses an object without the key,
 // `enum:"a,b"`, `min` and `max` bound it, `accept:"number"` lets a string field
 // take a JSON number as its text, `accept:"text"` lets a number or bool be given
-// as a string. On an embedded struct `without:"a,b"` leaves out keys that it has. A type may decode itself with
-// UnmarshalStrict(raw []byte, field string) *Error.
+// as a string. A type may decode itself with UnmarshalStrict(raw []byte, field string) *Error.
 func DecodeStrict(raw []byte, into any, field string) *Error {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.IsNil() {
@@ -350,22 +348,16 @@ func fieldsOf(t reflect.Type) []structField {
 }
 
 // flattened says whether the field of that key is reached through embedded structs
-// only that have no key of their own and are not embedded without it.
+// only that have no key of their own.
 func flattened(t reflect.Type, path []int, key string) bool {
 	for _, i := range path[:len(path)-1] {
 		f := t.Field(i)
-		if f.Type.Kind() != reflect.Struct || f.Tag.Get("json") != "" || Without(f, key) {
+		if f.Type.Kind() != reflect.Struct || f.Tag.Get("json") != "" {
 			return false
 		}
 		t = f.Type
 	}
 	return true
-}
-
-// Without says whether the tag of an embedded field leaves out that key of what it
-// embeds: `without:"since,limit"`.
-func Without(embedded reflect.StructField, key string) bool {
-	return slices.Contains(strings.Split(embedded.Tag.Get("without"), ","), key)
 }
 
 func findStructField(fields []structField, key string) *structField {

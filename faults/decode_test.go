@@ -140,32 +140,6 @@ func TestDecodeStrictHooks(t *testing.T) {
 	}
 }
 
-// A struct may embed another without some of its keys.
-func TestDecodeStrictWithout(t *testing.T) {
-	type inner struct {
-		A int `json:"a"`
-		B int `json:"b"`
-	}
-	var some struct {
-		inner
-		C int `json:"c"`
-	}
-	var none struct {
-		inner `without:"a,c"`
-		C     int `json:"c"`
-	}
-	if err := DecodeStrict([]byte(`{"a":1,"b":2,"c":3}`), &some, ""); err != nil || some.A != 1 || some.B != 2 || some.C != 3 {
-		t.Error(err, some)
-	}
-	err := DecodeStrict([]byte(`{"a":1,"b":2,"c":3}`), &none, "")
-	if want := `a: unknown key "a"; expected one of b, c`; err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
-	}
-	if none.A != 0 || none.B != 2 || none.C != 3 {
-		t.Error(none)
-	}
-}
-
 // Strict decoding into any agrees with encoding/json on what is JSON and on its
 // value; nothing makes it panic.
 func FuzzDecodeStrict(f *testing.F) {

@@ -37,6 +37,7 @@ type lane struct {
 	halted bool // an operator stalled it
 	told   bool // that it is opaque
 	final  bool // the response in progress is a final one
+	tails  bool // a rule has kept the end of a body back, once
 }
 
 // segment takes what the tokenizer says of the bytes just read. A segment is a
@@ -237,8 +238,9 @@ func (l *lane) turnsOpaque() {
 	}
 	l.ex = nil
 	l.e.unkeep()
+	guessed := l.e.protocol == Auto
 	l.e.becomes(TCP)
-	if l.e.protocol == HTTP {
+	if guessed || l.e.protocol == HTTP {
 		l.e.tellNow(Note{Kind: NoteOpaque, Dir: l.dir, Off: l.off, Pos: inserted, Body: inserted, Text: reason})
 	}
 }

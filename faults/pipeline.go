@@ -41,7 +41,9 @@ import (
 // as all other rules have made them, whatever the order of the rules. When the rule
 // is disarmed, when anything ends the connection, or when they come to more than a
 // session may hold (then it misses), they leave in the order the server gave. An
-// answer that lasts until the close, or makes a tunnel, is not kept.
+// answer that lasts until the close, or makes a tunnel, is not kept. A session keeps
+// messages for one rule at a time: a second one that would keep some meanwhile
+// misses, and its rule.missed names the first, which is served as if alone.
 type pipeline struct {
 	Mode string `json:"mode" help:"an answer is overtaken; the first ones are all; several leave in one segment; the server is asked one at a time" enum:"reorder,answer_first,merge,serialize"`
 	N    int    `json:"n" help:"how many answers: that overtake (1), that are given (1), that leave together (2); 0: the mode's own" min:"0" max:"1000"`

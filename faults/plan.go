@@ -62,6 +62,7 @@ type identity struct {
 
 // state is what a rule remembers over sessions and plans while it is unchanged.
 type state struct {
+	made   uint64 // grows from one to the next
 	gate   *gate
 	shared []any // by part: what its stages share over all sessions
 	hits   atomic.Int64
@@ -73,6 +74,9 @@ type state struct {
 		n          int
 	}
 }
+
+// statesMade counts them: they have an order, and no two the same place in it.
+var statesMade atomic.Uint64
 
 // The keys under which a rule counts why it did not fire: the match keys in the
 // order they are asked, the gate's words, and those of misses.

@@ -125,6 +125,7 @@ func (s *slot) keepBack(seg wire.Segment) {
 		return
 	}
 	s.tail.push(seg)
+	s.lane.tails = true
 	for {
 		out, ok := s.tail.surplus(n)
 		if !ok {
@@ -216,6 +217,9 @@ func (s *slot) between() {
 
 // off is how far the stream has come here: not to what a slot before keeps back.
 func (s *slot) off() int64 {
+	if !s.lane.tails {
+		return s.lane.off
+	}
 	for i := s.i - 1; i >= 0; i-- {
 		if kept, ok := s.lane.chain[i].tail.first(); ok {
 			return kept.Off

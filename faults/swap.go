@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -13,17 +14,19 @@ import (
 // install puts to work those of some stream rules that are for this session and are
 // not at work yet.
 func (e *Engine) install(rules [2][]*part) {
+	facts := e.facts(nil, 0)
 	for d := range e.lanes {
 		l := &e.lanes[d]
 		for _, p := range rules[d] {
 			if !e.allows(p) || l.has(p) {
 				continue
 			}
-			if answer, key := p.rule.match.Session(e.facts(nil, 0)); answer == No {
+			if answer, key := p.rule.match.Session(facts); answer == No {
 				p.rule.state.miss(key)
 				continue
 			}
 			l.newSlot(p, false).open()
+			facts = e.facts(nil, 0) // they were asked for others
 		}
 	}
 	e.tellWithout(rules)
@@ -56,16 +59,14 @@ func (e *Engine) activate(l *lane, p *part) {
 	down.stage, down.asked, down.fires, down.ex = up.stage, up.asked, up.fires, l.ex
 }
 
-// bondOf is the bond of a rule on this session.
+// bondOf is the bond of a rule on this session. They are in the order in which their
+// rules were made: a session may have thousands.
 func (e *Engine) bondOf(st *state) *bond {
-	for _, b := range e.bonds {
-		if b.state == st {
-			return b
-		}
+	i, ok := slices.BinarySearchFunc(e.bonds, st, func(b *bond, st *state) int { return cmp.Compare(b.state.made, st.made) })
+	if !ok {
+		e.bonds = slices.Insert(e.bonds, i, &bond{state: st})
 	}
-	b := &bond{state: st}
-	e.bonds = append(e.bonds, b)
-	return b
+	return e.bonds[i]
 }
 
 // swap puts the session under a new plan. Rules that stand unchanged keep their

@@ -63,7 +63,7 @@ type RuleState struct {
 	Without string           `json:"without,omitempty"`  // what of it is left out here, and why: "packet_loss, which needs CAP_NET_ADMIN: ..."
 	Rev     int64            `json:"rev"`                // another one with each change of it
 	Hits    int64            `json:"hits"`               // since it was last armed or changed
-	Misses  map[string]int64 `json:"misses,omitempty"`   // by match key, gate word ("skip", "probability", ...) or faults.MissWords
+	Misses  map[string]int64 `json:"misses"`             // by match key, gate word ("skip", "probability", ...) or faults.MissWords
 	Spent   bool             `json:"spent"`              // its gate says no from here on
 	Lease   string           `json:"lease,omitempty"`    // the control client it is tied to
 	Expires *time.Time       `json:"expires,omitempty"`  // when its ttl runs out
@@ -110,11 +110,11 @@ type ExchangeItem struct {
 	Client   string     `json:"client"`
 	Request  Request    `json:"request"`
 	Response Response   `json:"response"`
-	Rules    []Fired    `json:"rules,omitempty"` // what fired, in order
+	Rules    []Fired    `json:"rules"` // what fired, in order
 	Started  time.Time  `json:"started"`
 	Finished *time.Time `json:"finished,omitempty"`
-	Outcome  string     `json:"outcome"`       // open, ok, cut, rst, stalled
-	Odd      []string   `json:"odd,omitempty"` // what its client did against the rules of persistence (faults.Odd)
+	Outcome  string     `json:"outcome"` // open, ok, cut, rst, stalled
+	Odd      []string   `json:"odd"`     // what its client did against the rules of persistence (faults.Odd)
 }
 
 // Request is an exchange's request as it was read and passed on.
@@ -142,8 +142,8 @@ type Fired struct {
 	Offset    int64  `json:"offset"`         // in the stream
 	Message   int64  `json:"message_offset"` // in the message
 	Part      string `json:"part"`
-	At        string `json:"at"`            // "body:512", for people
-	End       string `json:"end,omitempty"` // fin, rst, close, stall; empty if only bytes changed
+	At        string `json:"at"`  // "body:512", for people
+	End       string `json:"end"` // fin, rst, close, stall; empty if only bytes changed
 }
 
 // Event is a thing that happened, with one sequence number over the whole box.
@@ -151,11 +151,11 @@ type Event struct {
 	Seq      int64     `json:"seq"`
 	Time     time.Time `json:"time"`
 	Type     string    `json:"type"`
-	Route    string    `json:"route,omitempty"`
-	Session  string    `json:"session,omitempty"`
-	Exchange string    `json:"exchange,omitempty"`
-	Rule     string    `json:"rule,omitempty"`
-	Data     any       `json:"data,omitempty"`
+	Route    string    `json:"route"` // this and the next three: empty if it is of none
+	Session  string    `json:"session"`
+	Exchange string    `json:"exchange"`
+	Rule     string    `json:"rule"`
+	Data     any       `json:"data"` // null: there is nothing to add
 
 	heard *heard // what a filter's match can ask about; nil: of no session
 }
@@ -169,7 +169,7 @@ type FiredData struct {
 	Part      string `json:"part"`
 	At        string `json:"at"`
 	Bytes     int64  `json:"bytes"` // bytes of that direction that went out before it
-	End       string `json:"end,omitempty"`
+	End       string `json:"end"`   // as in Fired
 	// Acked is how many of Bytes the receiver's kernel had acknowledged when the
 	// ending went out. A RST waits for all of them, unless the receiver stopped
 	// reading; a FIN follows them without waiting.
@@ -219,13 +219,6 @@ type Filter struct {
 	Outcome string       `json:"outcome,omitempty"`
 	Since   string       `json:"since,omitempty" accept:"number"` // a seq, a duration back, or "armed"
 	Limit   int          `json:"limit,omitempty" min:"0"`         // the newest so many; 0: all
-}
-
-// RuleFilter picks rules by name: what else a Filter has is of traffic.
-type RuleFilter struct {
-	Route string `json:"route,omitempty"`
-	Rule  string `json:"rule,omitempty"`
-	Limit int    `json:"limit,omitempty" min:"0"` // the last so many; 0: all
 }
 
 // List answers every list call.

@@ -23,7 +23,7 @@ func (b *Box) Configure(routes []Route, who string) error {
 	b.mu.Lock()
 	first := b.configured == nil
 	c := Change{Who: who}
-	wait, err := b.configure(routes, c)
+	_, wait, err := b.configure(routes, c)
 	if err != nil {
 		b.mu.Unlock()
 		return err
@@ -97,18 +97,19 @@ func (b *Box) DeleteRoute(name string, c Change) (int64, error) {
 	return seq, nil
 }
 
-// configure is Configure under the mutex, but for what is remembered and told.
-func (b *Box) configure(routes []Route, c Change) (wait func() int64, err error) {
+// configure is Configure under the mutex, but for what is remembered and told; it says
+// which routes changed, came or went.
+func (b *Box) configure(routes []Route, c Change) (changed []string, wait func() int64, err error) {
 	if b.closed {
-		return nil, errClosed()
+		return nil, nil, errClosed()
 	}
 	if err := CheckRoutes(routes); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p := &plan{box: b, change: c, whole: true}
 	for i, r := range routes {
 		if err := p.add(r, fmt.Sprintf("routes[%d]", i)); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	var leaving []*route
@@ -116,18 +117,18 @@ func (b *Box) configure(routes []Route, c Change) (wait func() int64, err error)
 		if !slices.ContainsFunc(routes, func(x Route) bool { return x.Name == r.name }) {
 			leaving = append(leaving, r)
 			if err := p.remove(r); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 	}
 	if err := p.check(b.routes...); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := p.bind(leaving); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	_, wait = p.commit()
-	return wait, nil
+	return p.told, wait, nil
 }
 
 // plan is a change of routes that is made ready.
@@ -137,6 +138,7 @@ type plan struct {
 	whole  bool // the routes are to be exactly these, in this order
 	steps  []*step
 	bound  []*listener // newly: to be closed if it comes to nothing
+	told   []string    // routes of which an event tells
 }
 
 // step is what happens to one route.
@@ -372,6 +374,7 @@ func (p *plan) listenAnew(closing []*listener) {
 }
 
 func (p *plan) tell(typ string, r *route) int64 {
+	p.told = append(p.told, r.name)
 	return p.box.journal.emit(Event{Type: typ, Route: r.name, Data: RouteData{Route: r.state(), Who: p.change.Who}})
 }
 

@@ -137,7 +137,7 @@ func (s *session) attempt(g *leg, d *dialing) {
 		d.err = errors.New(why)
 		return
 	}
-	sock, out := s.l.k.Connect(to)
+	sock, out := s.l.k.Connect(to, s.asked())
 	switch {
 	case out != sys.Full:
 		d.until = s.l.now.Add(s.l.box.dialTimeout)
@@ -166,6 +166,13 @@ func (s *session) attempt(g *leg, d *dialing) {
 		}
 		d.err = fmt.Errorf("connect to %s: %w", to, d.err)
 	}
+}
+
+// asked says that the client's first bytes are here, and will go to the server as soon
+// as there is one.
+func (s *session) asked() bool {
+	g := &s.leg[wire.Downstream]
+	return !g.gone && !s.plan.Armed() && s.l.k.Unread(g.sock) > 0
 }
 
 // connected says how the present attempt stands.

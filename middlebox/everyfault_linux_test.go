@@ -318,7 +318,7 @@ func exchange(b *Box, ears *[2]ear, lines []string, i int, w heardSo, begun time
 // not have seen.
 func fires(b *Box, times int64) error {
 	for limit := time.Now().Add(15 * time.Second); ; time.Sleep(time.Millisecond) {
-		list, err := b.Rules(RuleFilter{})
+		list, err := b.Rules(Filter{})
 		if err != nil || list.Items[0].Hits == times {
 			return err
 		}

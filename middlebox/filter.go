@@ -48,7 +48,9 @@ func (b *Box) compile(f Filter) (*filter, error) {
 
 // Since resolves a filter's since to the number of the event after which it
 // starts: a number, a duration back from now, or armed, the last arming of the
-// filter's rule. Empty is -1: from the beginning.
+// filter's rule. Empty is -1: from the beginning. A number beyond the newest event is
+// an error: it is of another box, or of this one before it was started anew (its
+// epoch tells), and what has happened since would be missed without a word.
 func (b *Box) Since(f Filter) (int64, error) {
 	if f.Since == "" {
 		return -1, nil
@@ -57,6 +59,9 @@ func (b *Box) Since(f Filter) (int64, error) {
 		return b.lastArming(f)
 	}
 	if n, err := strconv.ParseInt(f.Since, 10, 64); err == nil && n >= 0 {
+		if newest := b.journal.newest(); n > newest {
+			return 0, faults.Errorf(faults.Invalid, "since", "no event %d yet: the newest is %d; was the box started anew?", n, newest)
+		}
 		return n, nil
 	}
 	d, err := time.ParseDuration(f.Since)
@@ -115,7 +120,7 @@ func (f *filter) facts(h *heard) (ok bool, near string) {
 // event asks about an event; its type may be a whole type or its first word.
 func (f *filter) event(e *Event) (ok bool, near string) {
 	switch {
-	case f.Type != "" && f.Type != e.Type && !strings.HasPrefix(e.Type, f.Type+"."):
+	case !f.typed(e):
 		return false, ""
 	case f.Route != "" && f.Route != e.Route, f.Rule != "" && f.Rule != e.Rule:
 		return false, ""
@@ -125,6 +130,11 @@ func (f *filter) event(e *Event) (ok bool, near string) {
 		return false, ""
 	}
 	return f.facts(e.heard)
+}
+
+// typed says whether an event has the filter's type.
+func (f *filter) typed(e *Event) bool {
+	return f.Type == "" || f.Type == e.Type || strings.HasPrefix(e.Type, f.Type+".")
 }
 
 func outcomeOf(data any) string {

@@ -21,6 +21,7 @@ type journal struct {
 	seq       int64 // of the newest event
 	last      int64 // when that was
 	events    ring[entry]
+	loose     ring[*Event] // those of the events that are not packed
 	exchanges ring[finished]
 	memory    arena // of the records
 	outlived  arena // of finished exchanges whose events are no longer there
@@ -34,12 +35,13 @@ type journal struct {
 // browser's 670: of those the default 100,000 events fit, of these half as many.
 const journalBytes = 32 << 20
 
-// entry is one event: a record, or the event itself.
+// entry is one event: a record, or one of those that are not packed. It has no
+// pointer, and there may be 100,000 of them.
 type entry struct {
 	at     int64 // nanoseconds
-	kind   recordKind
+	loose  int64 // noRecord: how many loose ones there ever were before
 	record piece
-	event  *Event
+	kind   recordKind
 }
 
 // finished is an exchange in its ring: the record of exchange.finished.
@@ -50,14 +52,14 @@ type finished struct {
 }
 
 func newJournal(limits Limits, now func() time.Time) *journal {
-	return &journal{now: now, events: ring[entry]{n: limits.Events}, exchanges: ring[finished]{n: limits.Exchanges}}
+	return &journal{now: now, events: ring[entry]{n: limits.Events}, loose: ring[*Event]{n: limits.Events}, exchanges: ring[finished]{n: limits.Exchanges}}
 }
 
 // emit gives an event its number and time and keeps it.
 func (j *journal) emit(e Event) int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.add(entry{event: &e, at: j.now().UnixNano()})
+	return j.add(entry{at: j.now().UnixNano()}, &e)
 }
 
 // emitWith is emit for an event whose data say their own number.
@@ -65,7 +67,7 @@ func (j *journal) emitWith(e Event, data func(seq int64) any) int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	e.Data = data(j.seq + 1)
-	return j.add(entry{event: &e, at: j.now().UnixNano()})
+	return j.add(entry{at: j.now().UnixNano()}, &e)
 }
 
 // keep is emit for what is packed; it copies the record. Its time is that of the
@@ -75,7 +77,7 @@ func (j *journal) keep(kind recordKind, record []byte, at time.Time) int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	e := entry{kind: kind, record: j.memory.put(record), at: at.UnixNano()}
-	seq := j.add(e)
+	seq := j.add(e, nil)
 	if kind == exchangeFinished {
 		for j.exchanges.full() || j.outlived.used > journalBytes && j.exchanges.count > 0 {
 			if old := j.exchanges.drop(); old.outlived {
@@ -87,24 +89,27 @@ func (j *journal) keep(kind recordKind, record []byte, at time.Time) int64 {
 	return seq
 }
 
-// heads is how many bytes of a request's head an event keeps that is not packed.
-func (e *entry) heads() int {
-	if e.event == nil || e.event.heard == nil || e.event.heard.facts.Request == nil {
+// headBytes is how many bytes of a request's head an event keeps that is not packed.
+func headBytes(e *Event) int {
+	if e.heard == nil || e.heard.facts.Request == nil {
 		return 0
 	}
-	return len(e.event.heard.facts.Request.Raw)
+	return len(e.heard.facts.Request.Raw)
 }
 
-func (j *journal) add(e entry) int64 {
+// add keeps an event: a record, or a loose one.
+func (j *journal) add(e entry, loose *Event) int64 {
 	for j.events.full() || j.memory.used+j.heads > journalBytes && j.events.count > 0 {
 		j.forget()
 	}
-	j.heads += e.heads()
 	j.seq++
 	j.last = max(j.last, e.at) // events are in the order of their times, too
 	e.at = j.last
-	if e.event != nil {
-		e.event.Seq, e.event.Time = j.seq, time.Unix(0, e.at)
+	if loose != nil {
+		loose.Seq, loose.Time = j.seq, time.Unix(0, e.at)
+		j.heads += headBytes(loose)
+		e.loose = j.loose.added
+		j.loose.add(loose)
 	}
 	j.events.add(e)
 	for _, w := range j.watches {
@@ -119,7 +124,7 @@ func (j *journal) forget() {
 	seq := j.events.lost() + 1
 	e := j.events.drop()
 	if e.kind == noRecord {
-		j.heads -= e.heads()
+		j.heads -= headBytes(j.loose.drop())
 		return
 	}
 	if e.kind == exchangeFinished {
@@ -130,7 +135,7 @@ func (j *journal) forget() {
 		i := sort.Search(n, func(i int) bool { return j.exchanges.at(i).seq >= seq })
 		if i < n && j.exchanges.at(i).seq == seq {
 			x := j.exchanges.at(i)
-			x.record, x.outlived = j.outlived.put(e.record.bytes()), true
+			x.record, x.outlived = j.outlived.put(j.memory.bytes(e.record)), true
 		}
 	}
 	j.memory.release(e.record)
@@ -154,7 +159,8 @@ func (j *journal) dropped() int64 {
 // is, outside the lock.
 type copied struct {
 	entry
-	from, to int // of the record, among the bytes copied
+	event    *Event // noRecord
+	from, to int    // of the record, among the bytes copied
 }
 
 // block copies into buf the events after seq and says how many between had been
@@ -171,8 +177,10 @@ func (j *journal) block(seq int64, buf []Event) (n int, lost int64) {
 	first := int(seq - j.events.lost())
 	for n < len(buf) && first+n < j.events.count {
 		c := copied{entry: *j.events.at(first + n), from: len(bytes)}
-		if c.kind != noRecord {
-			bytes = append(bytes, c.record.bytes()...)
+		if c.kind == noRecord {
+			c.event = *j.loose.at(int(c.loose - j.loose.lost()))
+		} else {
+			bytes = append(bytes, j.memory.bytes(c.record)...)
 		}
 		c.to = len(bytes)
 		entries[n] = c
@@ -228,7 +236,7 @@ func (j *journal) finishedSince(since int64) (out []over, complete bool) {
 	n := j.exchanges.count
 	first := sort.Search(n, func(i int) bool { return j.exchanges.at(i).seq > since })
 	for i := first; i < n; i++ {
-		bytes = append(bytes, j.exchanges.at(i).record.bytes()...)
+		bytes = append(bytes, j.recordOf(j.exchanges.at(i))...)
 		ends = append(ends, len(bytes))
 	}
 	complete = first > 0 || j.exchanges.lost() == 0
@@ -240,6 +248,14 @@ func (j *journal) finishedSince(since int64) (out []over, complete bool) {
 		out, from = append(out, over{item, h}), end
 	}
 	return out, complete
+}
+
+// recordOf is where a finished exchange is packed.
+func (j *journal) recordOf(x *finished) []byte {
+	if x.outlived {
+		return j.outlived.bytes(x.record)
+	}
+	return j.memory.bytes(x.record)
 }
 
 // over is an exchange that is over.

@@ -179,8 +179,12 @@ func TestSince(t *testing.T) {
 	if got, err := b.Since(Filter{Since: "armed", Rule: "latency"}); err != nil || got != armed.Seq {
 		t.Errorf("a rule that is gone was armed at %d, %v", got, err)
 	}
+	newest := b.journal.newest()
+	if got, err := b.Since(Filter{Since: fmt.Sprint(newest)}); err != nil || got != newest {
+		t.Errorf("since the newest, %d: %d, %v", newest, got, err)
+	}
 	for _, bad := range []Filter{
-		{Since: "yesterday"}, {Since: "-3"}, {Since: "armed"}, {Outcome: "fine"}, {Limit: -1},
+		{Since: fmt.Sprint(newest + 1)}, {Since: "yesterday"}, {Since: "-3"}, {Since: "armed"}, {Outcome: "fine"}, {Limit: -1},
 		{Match: faults.Match{Direction: "sideways"}}, {Match: faults.Match{Status: "abc"}},
 	} {
 		if _, err := b.Events(bad); code(err) != faults.Invalid {

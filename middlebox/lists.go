@@ -27,17 +27,32 @@ func (b *Box) State() State {
 	return s
 }
 
-// Rules lists rules in the order of routes and plans.
-func (b *Box) Rules(by RuleFilter) (List[RuleState], error) {
-	f := Filter{Route: by.Route, Rule: by.Rule, Limit: by.Limit}
-	if _, err := b.compile(f); err != nil {
-		return List[RuleState]{}, err
+// Routes lists routes in the order of the configuration.
+func (b *Box) Routes(f Filter) (List[RouteState], error) {
+	c, err := b.compile(f)
+	if err != nil {
+		return List[RouteState]{}, err
 	}
-	found, seq := b.rules(by)
-	return listOf(b, f, found, true, seq)
+	about, s := b.routesAbout(c), b.State()
+	found := slices.DeleteFunc(s.Routes, func(r RouteState) bool {
+		ruled := slices.ContainsFunc(r.Rules, func(x RuleState) bool { return x.Name == f.Rule })
+		return f.Route != "" && f.Route != r.Name || about != nil && !about[r.Name] || about == nil && f.Rule != "" && !ruled
+	})
+	return listOf(b, f, found, true, s.Seq)
 }
 
-func (b *Box) rules(f RuleFilter) (found []RuleState, seq int64) {
+// Rules lists rules in the order of routes and plans.
+func (b *Box) Rules(f Filter) (List[RuleState], error) {
+	c, err := b.compile(f)
+	if err != nil {
+		return List[RuleState]{}, err
+	}
+	about, complete := b.rulesAbout(c)
+	found, seq := b.rules(f, about)
+	return listOf(b, f, found, complete || f.Since == "", seq)
+}
+
+func (b *Box) rules(f Filter, about map[ruleRef]bool) (found []RuleState, seq int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range b.routes {
@@ -46,7 +61,8 @@ func (b *Box) rules(f RuleFilter) (found []RuleState, seq int64) {
 		}
 		force := r.force.Load()
 		for i := range force.rules {
-			if f.Rule == "" || f.Rule == force.rules[i].c.Rule.Name {
+			name := force.rules[i].c.Rule.Name
+			if (f.Rule == "" || f.Rule == name) && (about == nil || about[ruleRef{r.name, name}]) {
 				found = append(found, force.rules[i].state(r.name))
 			}
 		}
@@ -54,21 +70,21 @@ func (b *Box) rules(f RuleFilter) (found []RuleState, seq int64) {
 	return found, b.journal.newest()
 }
 
-// Sessions lists live sessions, oldest first. A filter that asks for an outcome
-// but open, or for one session, also finds those that are over, as far back as
-// the journal reaches.
+// Sessions lists live sessions, oldest first. A filter that asks for one session, for
+// since, a rule, a type, or an outcome but open, also finds those that are over, as far
+// back as the journal reaches.
 func (b *Box) Sessions(f Filter) (List[SessionItem], error) {
 	c, err := b.compile(f)
 	if err != nil {
 		return List[SessionItem]{}, err
 	}
 	var found []SessionItem
-	complete := true
 	b.everywhere(func(*loop) int64 { return 0 })()
 	seq := b.journal.newest()
-	if f.Session != "" || f.Outcome != "" && f.Outcome != "open" && f.Outcome != "stalled" {
+	about, complete := b.sessionsAbout(c)
+	if f.Session+f.Since+f.Rule+f.Type != "" || f.Outcome != "" && f.Outcome != "open" && f.Outcome != "stalled" {
 		complete = b.journal.walk(c.since, func(e Event) bool {
-			if it, ok := e.Data.(SessionItem); ok && e.Type == "session.closed" && c.session(&it, e.heard) {
+			if it, ok := e.Data.(SessionItem); ok && e.Type == "session.closed" && (about == nil || about[it.ID]) && c.session(&it, e.heard) {
 				found = append(found, it)
 			}
 			return false
@@ -79,7 +95,7 @@ func (b *Box) Sessions(f Filter) (List[SessionItem], error) {
 	b.everywhere(func(l *loop) int64 {
 		var some []SessionItem
 		for _, s := range l.sessions {
-			if it := s.item(); c.session(&it, s.asHeard()) {
+			if it := s.item(); (about == nil || about[it.ID]) && c.session(&it, s.asHeard()) {
 				some = append(some, it)
 			}
 		}
@@ -112,6 +128,7 @@ func (b *Box) Exchanges(f Filter) (List[ExchangeItem], error) {
 	if err != nil {
 		return List[ExchangeItem]{}, err
 	}
+	about := b.exchangesAbout(c)
 	var found, open []ExchangeItem
 	var mu sync.Mutex
 	b.everywhere(func(l *loop) int64 {
@@ -124,7 +141,7 @@ func (b *Box) Exchanges(f Filter) (List[ExchangeItem], error) {
 				if x.Head.StartStop == 0 {
 					return
 				}
-				if it, h := s.hear(x); c.exchange(&it, *h) {
+				if it, h := s.hear(x); (about == nil || about[it.ID]) && c.exchange(&it, *h) {
 					some = append(some, it)
 				}
 			})
@@ -139,7 +156,7 @@ func (b *Box) Exchanges(f Filter) (List[ExchangeItem], error) {
 	closed := map[string]bool{} // while the loops were asked
 	for _, x := range over {
 		closed[x.item.ID] = true
-		if c.exchange(&x.item, *x.heard) {
+		if (about == nil || about[x.item.ID]) && c.exchange(&x.item, *x.heard) {
 			found = append(found, x.item)
 		}
 	}
@@ -197,31 +214,22 @@ func (b *Box) Act(f Filter, act faults.Act, side faults.Side, _ Change) (int, er
 	return int(n), nil
 }
 
-// chosen is what a filter's since and limit leave of the live sessions that it finds;
-// nil: all.
+// chosen is what a filter's since, type and limit leave of the live sessions that it
+// finds; nil: all.
 func (b *Box) chosen(c *filter) (map[string]bool, error) {
-	if c.Since == "" && c.Limit == 0 {
+	if c.Since == "" && c.Type == "" && c.Limit == 0 {
 		return nil, nil
 	}
-	young := map[string]bool{}
-	complete := b.journal.walk(c.since, func(e Event) bool {
-		if it, ok := e.Data.(SessionItem); ok && e.Type == "session.opened" {
-			young[it.ID] = true
-		}
-		return false
-	})
-	if c.Since != "" && !complete {
-		return nil, faults.Errorf(faults.Invalid, "since", "the journal no longer reaches back to %s", c.Since)
-	}
 	f := c.Filter
-	f.Since, f.Limit = "", 0
+	f.Limit = 0
 	found, err := b.Sessions(f)
 	if err != nil {
 		return nil, err
 	}
-	live := slices.DeleteFunc(found.Items, func(it SessionItem) bool {
-		return it.Outcome != "open" && it.Outcome != "stalled" || c.Since != "" && !young[it.ID]
-	})
+	if c.Since != "" && !found.Complete {
+		return nil, faults.Errorf(faults.Invalid, "since", "the journal no longer reaches back to %s", c.Since)
+	}
+	live := slices.DeleteFunc(found.Items, func(it SessionItem) bool { return it.Closed != nil })
 	if c.Limit > 0 {
 		live = live[max(0, len(live)-c.Limit):]
 	}

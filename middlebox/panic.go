@@ -122,21 +122,22 @@ func (b *Box) putInForce(drafts []*draft, what string, data BoxData) (seq int64)
 }
 
 // Revert makes the routes and rules those of the configuration again, and ends a
-// panic. If it cannot, nothing has changed.
-func (b *Box) Revert(c Change) (seq int64, err error) {
+// panic. It says which routes changed for it, in themselves or in their rules. If it
+// cannot, nothing has changed.
+func (b *Box) Revert(c Change) (changed []string, seq int64, err error) {
 	b.mu.Lock()
 	kept := b.panic
 	b.panic = nil
-	wait, err := b.configure(b.configured, c)
+	changed, wait, err := b.configure(b.configured, c)
 	if err != nil {
 		b.panic = kept
 		b.mu.Unlock()
-		return 0, err
+		return nil, 0, err
 	}
 	seq = b.journal.emit(Event{Type: "box.reverted", Data: BoxData{Who: c.Who, Why: c.Why}})
 	b.mu.Unlock()
 	wait()
-	return seq, nil
+	return changed, seq, nil
 }
 
 func refNames(refs []ruleRef) []string {

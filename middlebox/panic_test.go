@@ -55,8 +55,11 @@ func TestPanicReleaseRevert(t *testing.T) {
 	if _, _, err := b.Panic(Change{Who: "ann"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Revert(Change{Who: "ann"}); err != nil {
-		t.Fatal(err)
+	if changed, _, err := b.Revert(Change{Who: "ann"}); err != nil || !slices.Equal(changed, []string{"web"}) {
+		t.Fatal(changed, err)
+	}
+	if changed, _, err := b.Revert(Change{Who: "ann"}); err != nil || len(changed) > 0 {
+		t.Error("nothing was to revert:", changed, err)
 	}
 	s := b.State()
 	if s.Panic != nil || len(s.Routes) != 1 || len(s.Routes[0].Rules) != 1 || !s.Routes[0].Rules[0].Armed {
@@ -67,7 +70,7 @@ func TestPanicReleaseRevert(t *testing.T) {
 	for _, e := range list.Items {
 		types = append(types, e.Type)
 	}
-	if want := []string{"box.panicked", "box.released", "box.panicked", "box.reverted"}; !slices.Equal(types, want) {
+	if want := []string{"box.panicked", "box.released", "box.panicked", "box.reverted", "box.reverted"}; !slices.Equal(types, want) {
 		t.Errorf("told as %v", types)
 	}
 }

@@ -221,6 +221,10 @@ func unpackExchange(u *unpacker) (ExchangeItem, *heard) {
 		it.Response.Declared = &declared
 	}
 	it.Response.Sent, it.Response.End, it.Outcome, it.Odd = u.num(), u.str(), u.str(), faults.Odd(u.byte()).Words()
+	it.Rules = []Fired{}
+	if it.Odd == nil {
+		it.Odd = []string{}
+	}
 	for range u.num() {
 		w := u.strs()
 		it.Rules = append(it.Rules, Fired{Rule: w[0], Fault: w[1], Direction: w[2], Part: w[3], At: w[4], End: w[5], Offset: u.num(), Message: u.num()})

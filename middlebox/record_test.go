@@ -39,7 +39,7 @@ func TestRecordsSayWhatWasPacked(t *testing.T) {
 	}
 	finished := at.Add(time.Second)
 	want := ExchangeItem{ID: "web/3/7", Route: "web", Session: "web/3", Client: client.String(), Request: Request{Method: "POST", Target: "/a/b?c", Host: "test", Bytes: 5, Delivered: "whole"},
-		Response: Response{Status: 204, Sent: 9, End: "whole"}, Started: at, Finished: &finished, Outcome: "ok", Odd: []string{"non-idempotent request in a pipe", "more than two persistent connections"}}
+		Response: Response{Status: 204, Sent: 9, End: "whole"}, Rules: []Fired{}, Started: at, Finished: &finished, Outcome: "ok", Odd: []string{"non-idempotent request in a pipe", "more than two persistent connections"}}
 	if !reflect.DeepEqual(it, want) {
 		t.Errorf("got  %+v\nwant %+v", it, want)
 	}

@@ -49,11 +49,13 @@ func (r *ring[T]) drop() T {
 func (r *ring[T]) lost() int64 { return r.added - int64(r.count) }
 
 // arena is memory for many small pieces that are given back roughly in the order
-// in which they were put there: blocks, each free again when its last piece is.
+// in which they were put there: blocks, each free again when its last piece is. A
+// piece says which block by its number: the collector does not look into rings of them.
 type arena struct {
-	last *block // where the next piece goes
-	free []*block
-	used int // bytes of all blocks in use
+	blocks []block
+	last   uint32   // where the next piece goes
+	empty  []uint32 // blocks without pieces; a few of them keep their memory
+	used   int      // bytes of all blocks in use
 }
 
 type block struct {
@@ -62,45 +64,60 @@ type block struct {
 }
 
 // piece is bytes in an arena.
-type piece struct {
-	in    *block
-	at, n uint32
-}
+type piece struct{ in, at, n uint32 }
 
-const blockSize = 64 << 10
+const (
+	blockSize  = 64 << 10
+	blocksKept = 16 // with their memory, though empty
+)
 
-func (p piece) bytes() []byte { return p.in.data[p.at : p.at+p.n] }
+func (a *arena) bytes(p piece) []byte { return a.blocks[p.in].data[p.at : p.at+p.n] }
 
 // put copies b into the arena.
 func (a *arena) put(b []byte) piece {
-	if a.last == nil || len(a.last.data)+len(b) > cap(a.last.data) {
+	if len(a.blocks) == 0 || len(a.blocks[a.last].data)+len(b) > cap(a.blocks[a.last].data) {
 		a.open(len(b))
 	}
-	k := a.last
-	p := piece{k, uint32(len(k.data)), uint32(len(b))}
+	k := &a.blocks[a.last]
+	p := piece{a.last, uint32(len(k.data)), uint32(len(b))}
 	k.data = append(k.data, b...)
 	k.live++
 	return p
 }
 
+// open makes another block the last, of at least so much room.
 func (a *arena) open(room int) {
-	if n := len(a.free); n > 0 && room <= blockSize {
-		a.last = a.free[n-1]
-		a.free[n-1], a.free = nil, a.free[:n-1]
+	before := a.last
+	if n := len(a.empty); n > 0 {
+		a.last, a.empty = a.empty[n-1], a.empty[:n-1]
 	} else {
-		a.last = &block{data: make([]byte, 0, max(room, blockSize))}
+		a.last = uint32(len(a.blocks))
+		a.blocks = append(a.blocks, block{})
 	}
-	a.used += cap(a.last.data)
+	k := &a.blocks[a.last]
+	if cap(k.data) < room {
+		k.data = make([]byte, 0, max(room, blockSize))
+	}
+	a.used += cap(k.data)
+	if before != a.last && a.blocks[before].live == 0 { // emptied while it was the last
+		a.reclaim(before)
+	}
 }
 
 // release gives a piece back.
 func (a *arena) release(p piece) {
-	k := p.in
-	if k.live--; k.live > 0 || k == a.last {
-		return
+	k := &a.blocks[p.in]
+	if k.live--; k.live == 0 && p.in != a.last {
+		a.reclaim(p.in)
 	}
+}
+
+// reclaim makes a block ready to be the last again.
+func (a *arena) reclaim(in uint32) {
+	k := &a.blocks[in]
 	a.used -= cap(k.data)
-	if k.data = k.data[:0]; cap(k.data) == blockSize && len(a.free) < 16 {
-		a.free = append(a.free, k)
+	if k.data = k.data[:0]; cap(k.data) != blockSize || len(a.empty) >= blocksKept {
+		k.data = nil
 	}
+	a.empty = append(a.empty, in)
 }

@@ -83,6 +83,9 @@ func (e *ruleEntry) state(route string) RuleState {
 	if !e.c.Rule.Armed {
 		expires = nil // kept through a panic, and nobody else's business
 	}
+	if n.Misses == nil {
+		n.Misses = map[string]int64{}
+	}
 	return RuleState{
 		Rule: e.c.Rule, Route: route, Summary: e.summary, Without: e.without, Rev: e.rev, Hits: n.Hits, Misses: n.Misses,
 		Spent: n.Spent, NearMiss: n.NearMiss, Lease: e.lease, Expires: expires, Why: e.why, ArmedAt: e.armedAt, Arming: e.arming,

@@ -56,7 +56,7 @@ func TestSetRule(t *testing.T) {
 		return got
 	}
 	names := func() (names []string) {
-		list, _ := b.Rules(RuleFilter{})
+		list, _ := b.Rules(Filter{})
 		for _, r := range list.Items {
 			names = append(names, r.Name)
 		}

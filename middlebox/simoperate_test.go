@@ -231,7 +231,7 @@ func (w *world) revert() {
 		}
 	}
 	w.tracef("revert")
-	_, err := w.box.Revert(Change{Who: "sim"})
+	_, _, err := w.box.Revert(Change{Who: "sim"})
 	w.must(err)
 	w.panicked = nil
 	for _, x := range w.routes {

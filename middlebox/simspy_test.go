@@ -105,8 +105,8 @@ func (k *spy) Refuse(l sys.Socket, fin bool) sys.Outcome {
 	return out
 }
 
-func (k *spy) Connect(to netip.AddrPort) (sys.Socket, sys.Outcome) {
-	s, out := k.Kernel.Connect(to)
+func (k *spy) Connect(to netip.AddrPort, soon bool) (sys.Socket, sys.Outcome) {
+	s, out := k.Kernel.Connect(to, soon)
 	k.calls++
 	if s != sys.None {
 		t := k.tap(s)

@@ -58,7 +58,7 @@ func TestCutOnALiveSession(t *testing.T) {
 	if it.Outcome != "cut" || it.Cause != "fault" || it.Exchanges != 2 || !slices.Equal(it.Rules, []string{"truncate"}) {
 		t.Errorf("session told as %+v", it)
 	}
-	rules, _ := b.Rules(RuleFilter{})
+	rules, _ := b.Rules(Filter{})
 	if len(rules.Items) != 1 || rules.Items[0].Hits != 1 {
 		t.Errorf("rules: %+v", rules)
 	}

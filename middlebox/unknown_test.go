@@ -23,7 +23,8 @@ func TestNamesThatNothingHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := map[string]func(Filter) error{
-		"rules":     func(f Filter) error { _, err := b.Rules(RuleFilter{Route: f.Route, Rule: f.Rule}); return err },
+		"routes":    func(f Filter) error { _, err := b.Routes(f); return err },
+		"rules":     func(f Filter) error { _, err := b.Rules(f); return err },
 		"sessions":  func(f Filter) error { _, err := b.Sessions(f); return err },
 		"exchanges": func(f Filter) error { _, err := b.Exchanges(f); return err },
 		"events":    func(f Filter) error { _, err := b.Events(f); return err },
@@ -32,23 +33,19 @@ func TestNamesThatNothingHas(t *testing.T) {
 	for _, test := range []struct {
 		f     Filter
 		field string // empty: no error
-		ruled bool   // rule.list takes it
 	}{
-		{Filter{}, "", true},
-		{Filter{Route: "web", Outcome: "cut"}, "", false},
-		{Filter{Route: "wbe"}, "route", true},
-		{Filter{Route: "web", Rule: "stays"}, "", true},
-		{Filter{Rule: "goes"}, "", true},
-		{Filter{Rule: "never"}, "rule", true},
-		{Filter{Session: "web/1", Outcome: "cut"}, "", false},
-		{Filter{Session: "web/2"}, "session", false},
-		{Filter{Session: "web"}, "session", false},
-		{Filter{Session: "wbe/1"}, "session", false},
+		{Filter{}, ""},
+		{Filter{Route: "web", Outcome: "cut"}, ""},
+		{Filter{Route: "wbe"}, "route"},
+		{Filter{Route: "web", Rule: "stays"}, ""},
+		{Filter{Rule: "goes"}, ""},
+		{Filter{Rule: "never"}, "rule"},
+		{Filter{Session: "web/1", Outcome: "cut"}, ""},
+		{Filter{Session: "web/2"}, "session"},
+		{Filter{Session: "web"}, "session"},
+		{Filter{Session: "wbe/1"}, "session"},
 	} {
 		for name, call := range calls {
-			if name == "rules" && !test.ruled {
-				continue
-			}
 			err := call(test.f)
 			var fault *faults.Error
 			if errors.As(err, &fault); (err == nil) != (test.field == "") || err != nil && fault.Field != test.field {
@@ -60,7 +57,7 @@ func TestNamesThatNothingHas(t *testing.T) {
 
 func TestRulesArePickedByNames(t *testing.T) {
 	b := start(t, Config{}, Route{Protocol: "tcp", Upstream: "127.0.0.1:9", Rules: []faults.Rule{{Name: "a", Fault: "stall"}, {Name: "b", Fault: "stall"}}})
-	if l, err := b.Rules(RuleFilter{Route: "web", Rule: "b", Limit: 1}); err != nil || len(l.Items) != 1 || l.Items[0].Name != "b" {
+	if l, err := b.Rules(Filter{Route: "web", Rule: "b", Limit: 1}); err != nil || len(l.Items) != 1 || l.Items[0].Name != "b" {
 		t.Errorf("%+v, %v", l.Items, err)
 	}
 }

@@ -19,6 +19,7 @@ const (
 	nginxTCP    = "nginx stream"
 	nginxHTTP   = "nginx http"
 	plainCopy   = "io.Copy"
+	plainBuffer = "io.Copy, by its buffer"
 	plainPieces = "io.Copy, a write a KiB"
 	crimpTCP    = "crimp tcp"
 	crimpHTTP   = "crimp http"
@@ -57,7 +58,7 @@ func confOf(kind, listen, upstream, dir string) (text string, found bool) {
 		return nginxConf(dir, "auto", nginxHTTPBlock(listen, upstream)), true
 	case toxiproxy, toxiproxySlicer:
 		return toxiproxyConf(listen, upstream), true
-	case plainCopy, plainPieces:
+	case plainCopy, plainBuffer, plainPieces:
 		return "", true
 	}
 	c, found := crimpRules[kind]

@@ -134,6 +134,9 @@ Anew: `+"`make bench`, or `go run ./cmd/bench -rounds 5 -only 'bulk|trip'` after
 		}
 		slices.SortFunc(rows, func(a, b *row) int { return slices.Index(l.relays, a.relay) - slices.Index(l.relays, b.relay) })
 		fmt.Fprintf(&b, "\n## %s\n\n", l.title)
+		if l.note != "" {
+			b.WriteString(l.note + "\n\n")
+		}
 		if l.delay == 0 {
 			fmt.Fprintf(&b, "Ratios to %s.\n\n", l.base)
 		}

@@ -54,9 +54,9 @@ ends.`,
 			"crimp revert", "crimp revert --why 'end of round'", "crimp revert --json"),
 		Flags: boxFlags(whyFlag(), jsonFlag()),
 		Action: once(func(ctx context.Context, c *cli.Context, box *control.Client) (any, string, error) {
-			var done control.SeqResult
+			var done control.RevertResult
 			err := call(ctx, box, "revert", control.RevertParams{Why: c.String("why")}, &done)
-			return done, "back to the configuration", err
+			return done, "back to the configuration; " + plural(int64(len(done.Routes)), "route") + " changed", err
 		}),
 	}
 }
@@ -100,7 +100,7 @@ Acts on the session with that ID, or on all live ones that the filter picks.
 			"crimp session --match client=10.0.0.7 stall --side client",
 			"crimp session --route web --outcome open close",
 			"crimp session --since 10s --limit 1 rst   # the newest of those opened in the last 10 s"),
-		Flags: boxFlags(append(filterFlags(), limitFlag(),
+		Flags: boxFlags(append(filterFlags(), typeFlag(), limitFlag(),
 			typedFlag("side", groupAct, "on which `SIDE`: client, server or both", "both", nil, oneOf("client", "server", "both")),
 			whyFlag(), jsonFlag())...),
 		Action: func(c *cli.Context) error {

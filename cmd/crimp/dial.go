@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
+	"os"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -24,6 +26,10 @@ const callTimeout = 15 * time.Second
 func withBox(c *cli.Context, f func(ctx context.Context, box *control.Client) error) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	defer context.AfterFunc(ctx, func() {
+		stop() // the next one ends it at once
+		leaveIfBlocked(c.App.Writer)
+	})()
 	box, err := dial(ctx, c)
 	if err == nil {
 		defer box.Close()
@@ -33,6 +39,15 @@ func withBox(c *cli.Context, f func(ctx context.Context, box *control.Client) er
 		return codef(exitInterrupted, "interrupted")
 	}
 	return err
+}
+
+// leaveIfBlocked ends the program soon after an interrupt if it hangs in writing to
+// somebody who does not read, such as a pager: no write can be called off.
+func leaveIfBlocked(w io.Writer) {
+	time.Sleep(500 * time.Millisecond)
+	if o, ok := w.(*output); ok && o.busy.Load() {
+		os.Exit(exitInterrupted)
+	}
 }
 
 // dial connects to the box that --api names, or says what is there instead.

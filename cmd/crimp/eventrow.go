@@ -88,7 +88,7 @@ type controlData struct{ Name, Remote string }
 type startedData struct {
 	Version string `json:"version"`
 	Seed    uint64 `json:"seed"`
-	Config  string `json:"config,omitempty"` // the file, if there is one
+	Config  string `json:"config"` // the file; empty if there is none
 }
 
 // unacked tells what a reset destroyed: bytes said that nobody acknowledged.

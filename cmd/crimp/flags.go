@@ -197,12 +197,14 @@ func ruleFlag() cli.Flag {
 	return &cli.StringFlag{Name: "rule", Category: groupFilter, Usage: "only of this `RULE`"}
 }
 
-// listFlags are those of the lists. What is no event has no type: there the flag is
-// taken to be refused in words that help.
-func listFlags(events bool) []cli.Flag {
+// listFlags are those of the lists.
+func listFlags() []cli.Flag {
 	return append(filterFlags(),
-		&cli.StringFlag{Name: "type", Category: groupFilter, Usage: "only events of this `TYPE`, or of its first word (rule, fault, session)", Hidden: !events},
-		limitFlag(), expectFlag(), jsonFlag())
+		typeFlag(), limitFlag(), expectFlag(), jsonFlag())
+}
+
+func typeFlag() cli.Flag {
+	return &cli.StringFlag{Name: "type", Category: groupFilter, Usage: "only events of this `TYPE`, or of its first word (rule, fault, session); of all else, what has such an event"}
 }
 
 func limitFlag() cli.Flag { return countFlag("limit", groupFilter, "only the newest `N`", "") }

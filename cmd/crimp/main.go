@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"github.com/urfave/cli/v2"
 )
@@ -39,11 +40,14 @@ func run(argv []string, stdout, stderr io.Writer) int {
 // not be taken for the whole.
 type output struct {
 	io.Writer
-	err error
+	err  error
+	busy atomic.Bool // a write is under way
 }
 
 func (o *output) Write(b []byte) (int, error) {
+	o.busy.Store(true)
 	n, err := o.Writer.Write(b)
+	o.busy.Store(false)
 	if o.err == nil {
 		o.err = err
 	}

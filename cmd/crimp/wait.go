@@ -25,8 +25,9 @@ func waitCommand() *cli.Command {
 "wait ready" returns as soon as a box answers that all its routes listen. "wait TYPE" returns when
 enough matching events are there, those that came before it included: with --rule it counts from
 the last arming of that rule, else from now, so "arm; act; wait" never races. When the time is up
-it exits with 4 and says how far it got and what nearly matched. A TYPE is the first word of
-several, or one of
+it exits with 4 and says how far it got and what nearly matched. A --route or --rule that is not
+there is an error at once (exit 2); one that is to come is waited for by route.added, rule.armed
+or rule.changed. A TYPE is the first word of several, or one of
 `+wrapped(control.EventTypes()),
 			"crimp wait ready --timeout 5s",
 			"crimp wait fault.fired --rule truncate --count 3",

@@ -25,7 +25,7 @@ func routesCommand() *cli.Command {
 		text: "Lists the routes in the order of the configuration: where each listens and relays to, for what it\ntakes its sessions, how many there are, what they carried, and its rules.",
 		examples: []string{"crimp routes", "crimp routes --json | jq -r .listen",
 			"crimp routes --expect 1-"},
-		unfiltered: true, row: rowOf(routeRow), flags: []cli.Flag{limitFlag(), expectFlag(), jsonFlag()},
+		row: rowOf(routeRow), flags: listFlags(),
 	}.command()
 }
 
@@ -36,10 +36,8 @@ func rulesCommand() *cli.Command {
 		examples: []string{"crimp rules", "crimp rules --armed --expect 0",
 			"crimp rules --route web --json | jq '{name, hits, misses}'"},
 		row: rowOf(ruleRow),
-		flags: []cli.Flag{
-			&cli.BoolFlag{Name: "armed", Category: groupFilter, Usage: "only what is armed", DisableDefaultText: true},
-			routeFlag(), ruleFlag(), limitFlag(), expectFlag(), jsonFlag(),
-		},
+		flags: append(listFlags(),
+			&cli.BoolFlag{Name: "armed", Category: groupFilter, Usage: "only what is armed", DisableDefaultText: true}),
 		keep: func(c *cli.Context, raw json.RawMessage) bool {
 			var r middlebox.RuleState
 			return !c.Bool("armed") || json.Unmarshal(raw, &r) == nil && r.Armed
@@ -50,10 +48,10 @@ func rulesCommand() *cli.Command {
 func sessionsCommand() *cli.Command {
 	return list{
 		name: "sessions", method: "session.list", key: "items", usage: "the sessions, live or past",
-		text: "Lists the live sessions. With --session, or an --outcome other than open, those that are over\nas well, as far back as the box remembers.",
+		text: "Lists the live sessions. With --session, --since, --rule, --type, or an --outcome other than\nopen, those that are over as well, as far back as the box remembers.",
 		examples: []string{"crimp sessions --outcome open", "crimp sessions --route web --limit 5",
 			"crimp sessions --match client=10.0.0.0/8 --expect 0"},
-		row: rowOf(sessionRow), flags: listFlags(false),
+		row: rowOf(sessionRow), flags: listFlags(),
 	}.command()
 }
 
@@ -63,7 +61,7 @@ func exchangesCommand() *cli.Command {
 		text: "Lists exchanges, oldest first: the request, the status, how much of the declared body went\nout, how it ended, and which rules fired where.",
 		examples: []string{"crimp exchanges --limit 1", "crimp exchanges --match path=/api/* --outcome cut",
 			"crimp exchanges --rule truncate --since armed --expect 2"},
-		row: rowOf(exchangeRow), gaps: []string{" ", "  ", "   "}, flags: listFlags(false),
+		row: rowOf(exchangeRow), gaps: []string{" ", "  ", "   "}, flags: listFlags(),
 	}.command()
 }
 
@@ -74,7 +72,7 @@ func eventsCommand() *cli.Command {
 		examples: []string{"crimp events --type fault.fired --since 1m", "crimp events -f --route web",
 			"crimp events --rule truncate --since armed --json"},
 		row: rowOf(eventRow),
-		flags: append(listFlags(true),
+		flags: append(listFlags(),
 			&cli.BoolFlag{Name: "f", Category: groupOutput, Usage: "follow: go on with the events to come", DisableDefaultText: true}),
 		follow: true,
 	}.command()
@@ -89,7 +87,6 @@ type list struct {
 	flags             []cli.Flag
 	keep              func(*cli.Context, json.RawMessage) bool // what the box cannot filter; nil: all
 	follow            bool
-	unfiltered        bool // the method takes no filter
 }
 
 func (l list) command() *cli.Command {
@@ -100,11 +97,8 @@ func (l list) command() *cli.Command {
 			if err := wantArgs(c, 0, 0); err != nil {
 				return err
 			}
-			switch {
-			case l.follow && c.Bool("f") && c.IsSet("expect"):
+			if l.follow && c.Bool("f") && c.IsSet("expect") {
 				return usagef("crimp %s: --expect counts rows, -f never stops: one of them", l.name)
-			case !l.follow && c.IsSet("type"):
-				return usagef("crimp %s: --type is of events: crimp events --type %s", l.name, c.String("type"))
 			}
 			f, err := filter(c)
 			if err != nil {
@@ -142,11 +136,7 @@ func (l list) fetch(ctx context.Context, c *cli.Context, box *control.Client, f 
 	if l.keep != nil {
 		asked.Limit = 0 // of what is kept
 	}
-	var params any = asked
-	if l.unfiltered {
-		params = control.Nothing{}
-	}
-	if err := call(ctx, box, l.method, params, &answer); err != nil {
+	if err := call(ctx, box, l.method, asked, &answer); err != nil {
 		return nil, "", err
 	}
 	var items []json.RawMessage

@@ -91,6 +91,12 @@ const (
 	keptFields = 256
 )
 
+// lineSize is about what a Line takes, in bytes.
+const lineSize = 40
+
+// size is what the buffers of h take, in bytes.
+func (h *Head) size() int { return cap(h.Raw) + lineSize*cap(h.Fields) }
+
 // reset makes h ready for the next message, keeping its buffers.
 func (h *Head) reset(request bool) {
 	raw, fields := h.Raw[:0], h.Fields[:0]

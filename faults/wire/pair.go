@@ -21,10 +21,33 @@ type Pair struct {
 
 // Spare is heads, which a session needs only while there is a message. Pairs that
 // are used by one goroutine may share them. The zero value is ready.
-type Spare struct{ heads []*Head }
+type Spare struct {
+	heads []*Head
+	bytes int // of their buffers
+}
 
-// mostSpare bounds what is kept: no more messages than that are usually under way.
-const mostSpare = 16
+// What is kept for others is bounded. A head is lent for as long as its body comes,
+// and that each of a loop's sessions is amid one is usual.
+const (
+	mostSpare      = 256
+	mostSpareBytes = 1 << 20
+)
+
+// put keeps a head if there is room.
+func (s *Spare) put(h *Head) {
+	if n := h.size(); len(s.heads) < mostSpare && s.bytes+n <= mostSpareBytes {
+		s.heads, s.bytes = append(s.heads, h), s.bytes+n
+	}
+}
+
+// take takes out a head; there is one.
+func (s *Spare) take() *Head {
+	last := len(s.heads) - 1
+	h := s.heads[last]
+	s.heads[last] = nil
+	s.heads, s.bytes = s.heads[:last], s.bytes-h.size()
+	return h
+}
 
 // Share makes the pair take its heads from s, and give them back when it rests.
 func (p *Pair) Share(s *Spare) { p.spare = s }
@@ -37,9 +60,7 @@ func (p *Pair) Rest() {
 	}
 	for d := range p.toks {
 		if t := &p.toks[d]; t.head != nil && !t.state.inMessage() {
-			if len(p.spare.heads) < mostSpare {
-				p.spare.heads = append(p.spare.heads, t.head)
-			}
+			p.spare.put(t.head)
 			t.head = nil
 		}
 	}
@@ -50,10 +71,7 @@ func (p *Pair) newHead() *Head {
 	if p.spare == nil || len(p.spare.heads) == 0 {
 		return &Head{}
 	}
-	last := len(p.spare.heads) - 1
-	h := p.spare.heads[last]
-	p.spare.heads = p.spare.heads[:last]
-	return h
+	return p.spare.take()
 }
 
 // NewPair makes a pair that hands each segment to emit, in order, from within

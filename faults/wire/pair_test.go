@@ -361,3 +361,27 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// TestSpareIsBounded: what is kept of heads for others has a bound in number and in
+// bytes, and what is taken out makes room.
+func TestSpareIsBounded(t *testing.T) {
+	for _, size := range []int{0, 1 << 10, 16 << 10, MaxHead} {
+		var s Spare
+		for range 2 * mostSpare {
+			s.put(&Head{Raw: make([]byte, 0, size)})
+		}
+		want := mostSpare
+		if size > 0 {
+			want = min(want, mostSpareBytes/size)
+		}
+		if len(s.heads) != want || s.bytes != want*size {
+			t.Errorf("heads of %d bytes: %d are kept, %d bytes; want %d", size, len(s.heads), s.bytes, want)
+		}
+		for range want {
+			s.take()
+		}
+		if s.bytes != 0 {
+			t.Errorf("heads of %d bytes: %d bytes when all are taken", size, s.bytes)
+		}
+	}
+}

@@ -201,7 +201,7 @@ var behaviours = []behaviour{
 	}},
 
 	{"a refused connect gives Err and says why", func(w *world) {
-		s, o := w.k.Connect(w.nobody())
+		s, o := w.k.Connect(w.nobody(), false)
 		if o == sys.Again { // a system may also know at once
 			w.await(s, sys.Err)
 			o = w.connects(s, sys.Reset)
@@ -211,7 +211,7 @@ var behaviours = []behaviour{
 	}},
 
 	{"a connection made and reset was made, and what it said can be read", func(w *world) {
-		s, o := w.k.Connect(w.server())
+		s, o := w.k.Connect(w.server(), false)
 		w.want(o, sys.Again, sys.OK)
 		p := w.taken()
 		p.send(words)

@@ -165,7 +165,7 @@ func TestQuietAndNext(t *testing.T) {
 	if n.Quiet() {
 		t.Error("quiet before the loop's first Wait")
 	}
-	s, o := k.Connect(srv.Addr())
+	s, o := k.Connect(srv.Addr(), false)
 	if o != sys.Again {
 		t.Fatal(o)
 	}

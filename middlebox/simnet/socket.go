@@ -52,7 +52,7 @@ func (k *Kernel) Refuse(l sys.Socket, fin bool) sys.Outcome {
 
 // Connect starts a connection. One that is to be refused (Options.RefuseOneIn)
 // is refused at once or later, as drawn.
-func (k *Kernel) Connect(to netip.AddrPort) (sys.Socket, sys.Outcome) {
+func (k *Kernel) Connect(to netip.AddrPort, _ bool) (sys.Socket, sys.Outcome) {
 	k.n.mu.Lock()
 	defer k.n.mu.Unlock()
 	refuse := k.n.oneIn(k.n.opt.RefuseOneIn)

@@ -66,7 +66,7 @@ func TestFullTable(t *testing.T) {
 	if _, _, o := k.Accept(l); o != sys.Full {
 		t.Fatalf("accept: %v", o)
 	}
-	if s, o := k.Connect(at); s != sys.None || o != sys.Full {
+	if s, o := k.Connect(at, false); s != sys.None || o != sys.Full {
 		t.Fatalf("connect: %d, %v", s, o)
 	}
 	if o := k.Refuse(l, false); o != sys.OK {
@@ -165,7 +165,7 @@ func TestRefusalAndDelay(t *testing.T) {
 	srv := n.Serve(anyPort)
 	var atOnce, later, made int
 	for range 40 {
-		s, out := k.Connect(srv.Addr())
+		s, out := k.Connect(srv.Addr(), false)
 		if out == sys.Reset {
 			if o, err := k.Connected(s); s != sys.None || o != sys.Reset || err == nil {
 				t.Fatal(s, o, err)
@@ -193,7 +193,7 @@ func TestRefusalAndDelay(t *testing.T) {
 		t.Errorf("%d refused at once, %d later, %d made", atOnce, later, made)
 	}
 	srv.Close()
-	if s, out := k.Connect(srv.Addr()); out == sys.Again {
+	if s, out := k.Connect(srv.Addr(), false); out == sys.Again {
 		n.Advance(o.ConnectDelay)
 		n.Flow()
 		if out, err := k.Connected(s); out != sys.Reset || err == nil {

@@ -199,7 +199,7 @@ func (w *world) accepted() (sys.Socket, peer) {
 // connected is a connection to a server.
 func (w *world) connected() (sys.Socket, peer) {
 	w.t.Helper()
-	s, o := w.k.Connect(w.server())
+	s, o := w.k.Connect(w.server(), false)
 	w.want(o, sys.Again, sys.OK)
 	w.await(s, sys.Out)
 	w.connects(s, sys.OK)

@@ -29,7 +29,7 @@ type bsd struct {
 	batch  []unix.Kevent_t
 	marks  []uint8  // by socket number
 	buried []Socket // closed by the loop, not yet by the system: see Wait
-	lost   []Socket // adopted in vain: Wait reports them
+	lost   lost
 
 	free struct {
 		sync.Mutex // so that no Wake reaches a number that Free has given back
@@ -75,7 +75,7 @@ func (k *bsd) Wait(d time.Duration, ev []Event) int {
 		return 0
 	}
 	if len(k.lost) > 0 {
-		return k.reportLost(ev)
+		return k.lost.report(ev)
 	}
 	if len(k.batch) != len(ev) {
 		k.batch = make([]unix.Kevent_t, len(ev))
@@ -166,16 +166,6 @@ func (k *bsd) Adopt(s Socket) {
 
 func (k *bsd) Release(s Socket) { k.filters(s, unix.EV_DELETE) }
 
-// reportLost says of sockets that could not be watched that they are gone.
-func (k *bsd) reportLost(ev []Event) int {
-	n := min(len(ev), len(k.lost))
-	for i, s := range k.lost[:n] {
-		ev[i] = Event{s, In | Fin | Err}
-	}
-	k.lost = k.lost[:copy(k.lost, k.lost[n:])]
-	return n
-}
-
 func (k *bsd) Close(s Socket) { k.buried = append(k.buried, s) }
 
 // Reset makes the coming close(2) a RST: with a linger time of 0 the system
@@ -188,12 +178,7 @@ func (k *bsd) Reset(s Socket) {
 // bury closes for good. Kqueue forgets a closed socket by itself.
 func (k *bsd) bury() {
 	for _, s := range k.buried {
-		for i, l := range k.lost {
-			if l == s {
-				k.lost = append(k.lost[:i], k.lost[i+1:]...)
-				break
-			}
-		}
+		k.lost.forget(s)
 		unix.Close(int(s))
 	}
 	k.buried = k.buried[:0]

@@ -177,7 +177,7 @@ func (k *bsd) Refuse(l Socket, fin bool) Outcome {
 	return OK
 }
 
-func (k *bsd) Connect(to netip.AddrPort) (Socket, Outcome) {
+func (k *bsd) Connect(to netip.AddrPort, _ bool) (Socket, Outcome) {
 	family, a := toSockaddr(to)
 	s, err := socket(family)
 	if err != nil {

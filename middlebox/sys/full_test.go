@@ -110,7 +110,7 @@ func childWithFullTable() error {
 
 // fullTable is what holds while the table is full, and once it is not.
 func fullTable(k Kernel, l Socket, at netip.AddrPort, first Socket) error {
-	if s, o := k.Connect(at); s != None || o != Full {
+	if s, o := k.Connect(at, false); s != None || o != Full {
 		return fmt.Errorf("connect with a full table: %d, %v", s, o)
 	}
 	if _, err := k.Connected(None); !errors.Is(err, unix.EMFILE) {

@@ -38,9 +38,9 @@ type linux struct {
 	batch  []unix.EpollEvent // as long as the ev of Wait
 	marks  []uint8           // by socket number
 	buried []Socket          // closed by the loop, not yet by the system: see Wait
-	lost   []Socket          // adopted in vain: Wait reports them
-	coarse bool              // no epoll_pwait2 here: whole milliseconds
-	procs  int               // how many threads run Go at a time
+	lost   lost
+	coarse bool // no epoll_pwait2 here: whole milliseconds
+	procs  int  // how many threads run Go at a time
 
 	waker struct {
 		sync.Mutex     // so that no Wake writes into a number that Free has given back
@@ -89,7 +89,7 @@ func (k *linux) Wait(d time.Duration, ev []Event) int {
 		return 0
 	}
 	if len(k.lost) > 0 {
-		return k.reportLost(ev)
+		return k.lost.report(ev)
 	}
 	if len(k.batch) != len(ev) {
 		k.batch = make([]unix.EpollEvent, len(ev))
@@ -227,16 +227,6 @@ func (k *linux) Adopt(s Socket) {
 
 func (k *linux) Release(s Socket) { k.epollCtl(unix.EPOLL_CTL_DEL, s, 0) }
 
-// reportLost says of sockets that could not be watched that they are gone.
-func (k *linux) reportLost(ev []Event) int {
-	n := min(len(ev), len(k.lost))
-	for i, s := range k.lost[:n] {
-		ev[i] = Event{s, In | Fin | Err}
-	}
-	k.lost = k.lost[:copy(k.lost, k.lost[n:])]
-	return n
-}
-
 func (k *linux) Close(s Socket) { k.buried = append(k.buried, s) }
 
 // Reset makes the coming close(2) a RST: with a linger time of 0 the system
@@ -255,12 +245,7 @@ func lingerZero(s Socket) {
 // bury closes for good. Epoll forgets a closed socket by itself.
 func (k *linux) bury() {
 	for _, s := range k.buried {
-		for i, l := range k.lost {
-			if l == s {
-				k.lost = append(k.lost[:i], k.lost[i+1:]...)
-				break
-			}
-		}
+		k.lost.forget(s)
 		unix.RawSyscall(unix.SYS_CLOSE, uintptr(s), 0, 0)
 	}
 	k.buried = k.buried[:0]

@@ -215,12 +215,19 @@ func (k *linux) Refuse(l Socket, fin bool) Outcome {
 }
 
 // Connect is registered only after connect(2): a fresh socket counts as hung up.
-func (k *linux) Connect(to netip.AddrPort) (Socket, Outcome) {
+// Without TCP_QUICKACK the ACK that ends the handshake waits for the first bytes, at
+// most 0.2 s: a segment less, and the server is woken once for both. That is 4 % of
+// what a new connection costs; asked for every time, a server that speaks first
+// would be kept waiting.
+func (k *linux) Connect(to netip.AddrPort, soon bool) (Socket, Outcome) {
 	a := toSockaddr(to)
 	s, err := socket(a.family)
 	if err != nil {
 		k.refused = err
 		return None, Full
+	}
+	if soon {
+		setOption(s, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
 	}
 	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(s), uintptr(a.pointer()), a.len)
 	if errno != 0 && errno != unix.EINPROGRESS {

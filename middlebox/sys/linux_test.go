@@ -78,7 +78,7 @@ func TestSocketsAreEquippedAlike(t *testing.T) {
 	k := newKernel(t)
 	in, _ := accepted(t, k)
 	_, at := listen(t, k)
-	out, o := k.Connect(at)
+	out, o := k.Connect(at, false)
 	if o != Again && o != OK {
 		t.Fatal(o)
 	}
@@ -189,7 +189,7 @@ func TestIPv6(t *testing.T) {
 			}
 			defer k.Close(l)
 			// Our own Connect is the client.
-			client, o := k.Connect(netip.AddrPortFrom(netip.MustParseAddr(c.dial), at.Port()))
+			client, o := k.Connect(netip.AddrPortFrom(netip.MustParseAddr(c.dial), at.Port()), false)
 			if o != Again && o != OK {
 				_, err := k.Connected(None)
 				t.Fatal(o, err)
@@ -299,7 +299,7 @@ func TestListenErrors(t *testing.T) {
 func TestConnectFailsAtOnce(t *testing.T) {
 	k := newKernel(t)
 	before := openFiles(t)
-	s, o := k.Connect(netip.MustParseAddrPort("255.255.255.255:9"))
+	s, o := k.Connect(netip.MustParseAddrPort("255.255.255.255:9"), false)
 	if s != None || o != Reset {
 		t.Fatalf("socket %d, %v", s, o)
 	}

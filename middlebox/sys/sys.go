@@ -93,8 +93,9 @@ type Kernel interface {
 	// one is gone, Again: none waits, Full: not even that descriptor is to be had.
 	Refuse(l Socket, fin bool) Outcome
 	// Connect starts a connection: Again means Out or Err will tell. Reset or Full
-	// come with None, and Connected(None) says why.
-	Connect(to netip.AddrPort) (Socket, Outcome)
+	// come with None, and Connected(None) says why. Soon says that bytes for the peer
+	// are at hand: the last word of the handshake may leave with them, which saves a segment.
+	Connect(to netip.AddrPort, soon bool) (Socket, Outcome)
 	// Connected says how a Connect ended: OK, Again, Reset. Error says why. A
 	// connection that was made and reset since is OK: Read gives what was said on it.
 	Connected(s Socket) (Outcome, error)

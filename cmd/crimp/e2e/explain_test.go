@@ -98,20 +98,23 @@ func TestRulesTellWhyTheyDidNotFire(t *testing.T) {
 	}
 }
 
-// What cannot be read as HTTP flows on, and the journal says so.
+// What cannot be read as HTTP flows on, and the journal says so: also where a route takes
+// its sessions for what they begin with.
 func TestOpaqueIsTold(t *testing.T) {
 	b := newBench(t, "hello")
-	r := dial(t, b.addr).send("\x00\x01 not http\r\n\r\n")
-	var w waited
-	b.must("wait", params{"type": "session.opaque", "since": "0"}, &w)
-	if len(w.Events) != 1 || w.Events[0].Session != "web/1" || w.Events[0].Data["direction"] != "upstream" || w.Events[0].Data["reason"] == "" {
-		t.Errorf("told: %+v", w.Events)
-	}
-	r.CloseWrite()
-	r.rest()
-	b.must("wait", params{"type": "session.closed", "since": "0"}, &w)
-	if len(w.Events) != 1 || w.Events[0].Data["cause"] != "peers" {
-		t.Errorf("closed: %+v", w.Events)
+	for route, addr := range map[string]string{"web": b.addr, "any": b.addRoute("any", b.o.addr, "auto")} {
+		r := dial(t, addr).send("\x00\x01 not http\r\n\r\n")
+		var w waited
+		b.must("wait", params{"type": "session.opaque", "route": route, "since": "0"}, &w)
+		if len(w.Events) != 1 || w.Events[0].Session != route+"/1" || w.Events[0].Data["direction"] != "upstream" || w.Events[0].Data["reason"] == "" {
+			t.Errorf("told: %+v", w.Events)
+		}
+		r.CloseWrite()
+		r.rest()
+		b.must("wait", params{"type": "session.closed", "route": route, "since": "0"}, &w)
+		if len(w.Events) != 1 || w.Events[0].Data["cause"] != "peers" {
+			t.Errorf("closed: %+v", w.Events)
+		}
 	}
 }
 
