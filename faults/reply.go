@@ -88,6 +88,10 @@ s> HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket
 >c HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n
 >c FIN
 >s CLOSE`},
+		{Title: "a request that is malformed has no end, and an answer", Params: `{"status":400}`, Play: `
+c> POST / HTTP/1.1\r\nContent-Length: x\r\n\r\nabc
+>c HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n
+c> def`},
 	},
 })
 
@@ -97,6 +101,8 @@ type replyStage struct {
 	due  bool // to be said in its turn
 	said bool
 	out  bool // the request is through, or swallowed
+
+	broken bool // what is swallowed is malformed: it has no end
 }
 
 func (r *replyStage) Segment(s wire.Segment, w *Writer) {
@@ -119,7 +125,7 @@ func (r *replyStage) Segment(s wire.Segment, w *Writer) {
 }
 
 func (r *replyStage) request(s wire.Segment, w *Writer) {
-	if r.out || r.p.When != "instead" {
+	if r.p.When != "instead" || r.out && !r.broken {
 		w.Send(s)
 	}
 	if r.out {
@@ -127,11 +133,12 @@ func (r *replyStage) request(s wire.Segment, w *Writer) {
 	}
 	r.ate = r.p.When == "instead"
 	head := s.Part == wire.HeadEnd && s.Last
-	if r.p.When != "after" && !r.due && (s.End || head && (r.p.When == "early" || s.Head.Find("Expect") >= 0)) {
+	r.broken = r.ate && s.Part == wire.Opaque && s.Off >= 0 // it has no end: what comes is its rest
+	if r.p.When != "after" && !r.due && (s.End || r.broken || head && (r.p.When == "early" || s.Head.Find("Expect") >= 0)) {
 		r.due = true
 		w.Back().Soon()
 	}
-	if s.End {
+	if s.End || r.broken {
 		r.out = true
 		w.Gone()
 	}
