@@ -92,6 +92,9 @@ s> HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket
 c> POST / HTTP/1.1\r\nContent-Length: x\r\n\r\nabc
 >c HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n
 c> def`},
+		{Title: "a whole pipeline, one after the other", Params: `{"body":"text:no"}`, Play: `
+c> GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\nHEAD /3 HTTP/1.1\r\n\r\n
+>c HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nnoHTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nnoHTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n`},
 	},
 })
 
@@ -166,8 +169,24 @@ func (r *replyStage) Owes() int {
 
 // turn says the answer if it is its turn.
 func (r *replyStage) turn(w *Writer) {
-	if r.due && !r.said && w.Turn() {
-		r.say(w, true)
+	if !r.due || r.said || !w.Turn() {
+		return
+	}
+	if r.say(w, true); r.p.Then == ThenKeep {
+		r.next(w)
+	}
+}
+
+// next has the answer said whose turn it is now: those to a pipeline become due in one
+// go, and are not asked in the order of their requests.
+func (r *replyStage) next(w *Writer) {
+	for _, s := range w.slot.lane.chain {
+		if o, ok := s.stage.(*replyStage); ok && o.due && !o.said {
+			s.between()
+			if o.turn(&s.w); o.said {
+				return // and it has looked for the one behind it
+			}
+		}
 	}
 }
 
