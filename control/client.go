@@ -288,10 +288,20 @@ func (c *Client) why() error {
 // Done is closed when the connection has ended.
 func (c *Client) Done() <-chan struct{} { return c.closed }
 
-// Close ends the connection, and with it the leases that are tied to it. It
+// parting is how long Close waits for the box to say that it has heard.
+const parting = time.Second
+
+// Close ends the connection, and with it the leases that are tied to it: they are
+// over when it returns, unless the box takes more than a second to say so. It
 // returns when everything Dial and Subscribe started has ended.
 func (c *Client) Close() error {
-	c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
+	goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	if c.ws.WriteControl(websocket.CloseMessage, goodbye, time.Now().Add(parting)) == nil {
+		select {
+		case <-c.closed:
+		case <-time.After(parting):
+		}
+	}
 	c.end(ErrClosed)
 	c.work.Wait()
 	return nil

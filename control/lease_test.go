@@ -190,3 +190,21 @@ func TestTTLOfARuleThatIsGone(t *testing.T) {
 	w.box.DeleteRule("web", "gone", middlebox.Change{}) // behind control's back, as a reload does
 	w.eventually("the timer is through", func() bool { w.srv.ttls.mu.Lock(); defer w.srv.ttls.mu.Unlock(); return len(w.srv.ttls.timers) == 0 })
 }
+
+// What comes after a client that was closed finds none of its rules, at once.
+func TestLeasesAreOverWhenCloseReturns(t *testing.T) {
+	base, _, box := realWorld(t)
+	for range 50 {
+		c, err := Dial(t.Context(), base, DialOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.SetRule(t.Context(), leased("mine")); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if l, err := box.Rules(middlebox.Filter{Route: "web"}); err != nil || len(l.Items) > 0 {
+			t.Fatalf("after Close: %+v, %v", l.Items, err)
+		}
+	}
+}

@@ -63,6 +63,7 @@ func newStream(ws *websocket.Conn, t timing) *stream {
 	ws.SetPongHandler(func(string) error { s.alive(); return nil })
 	pong := ws.PingHandler()
 	ws.SetPingHandler(func(text string) error { s.alive(); return pong(text) })
+	ws.SetCloseHandler(func(int, string) error { return nil }) // finish answers: when the leases are over
 	return s
 }
 
@@ -314,7 +315,7 @@ func (s *stream) finish(err error) {
 	case errors.As(err, &unwelcome):
 		s.close(unwelcome.code, unwelcome.reason, true)
 	case errors.As(err, &closed):
-		s.close(websocket.CloseNormalClosure, "", false)
+		s.close(closed.Code, "", false)
 	default:
 		s.close(websocket.CloseGoingAway, "", false)
 	}
