@@ -1,11 +1,13 @@
 package faults_test
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 	"time"
 
 	"crimp/faults"
+	"crimp/faults/wire"
 )
 
 // A route may have thousands of armed stream rules, one for each device of a lab, say.
@@ -60,5 +62,43 @@ func BenchmarkOpen(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// A pipeline of thousands of requests that a rule answers is answered whole and in
+// order, but not in one Step: the other sessions of a loop have their turns between.
+func TestLongPipelineIsAnsweredInSteps(t *testing.T) {
+	const requests = 2000
+	plan, err := faults.Compile(nil, 1, "web", faults.HTTP, []faults.Rule{
+		{Name: "no", Fault: "reply", Armed: true, Params: map[string]any{"status": 503}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	e := faults.NewEngine(now, faults.Options{Route: "web", Session: 1, Protocol: faults.HTTP, Plan: plan})
+	answered, most := 0, 0
+	step := func(in faults.Input) {
+		said := 0
+		for _, a := range e.Step(now, in) {
+			if a.Op == faults.OpSend && a.Dir == wire.Downstream {
+				said += bytes.Count(a.Data, []byte("HTTP/1.1 503"))
+			}
+		}
+		answered, most = answered+said, max(most, said)
+	}
+	step(faults.Input{Kind: faults.InOpen})
+	step(faults.Input{Kind: faults.InDialed})
+	step(faults.Input{Kind: faults.InBytes, Dir: wire.Upstream, Data: bytes.Repeat([]byte("GET / HTTP/1.1\r\n\r\n"), requests)})
+	for at := e.Deadline(); !at.IsZero() && answered < requests; at = e.Deadline() {
+		if at.After(now) {
+			now = at
+		}
+		step(faults.Input{Kind: faults.InTick})
+	}
+	if answered != requests {
+		t.Errorf("%d of %d requests were answered", answered, requests)
+	}
+	if most > 100 {
+		t.Errorf("%d answers in one Step, each past the stages of %d exchanges", most, requests)
 	}
 }

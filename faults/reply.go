@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"crimp/faults/wire"
 )
@@ -177,15 +178,41 @@ func (r *replyStage) turn(w *Writer) {
 	}
 }
 
-// next has the answer said whose turn it is now: those to a pipeline become due in one
-// go, and are not asked in the order of their requests.
+// An answer passes the stages of all other exchanges. So those to a pipeline of
+// thousands are said a few at a time, by how many stages there are, and other
+// sessions have their turns in between.
+const (
+	passedAtOnce = 100_000 // stages
+	answersAgain = time.Millisecond
+)
+
+// next has the answers said whose turn it is now: those to a pipeline become due in
+// one go, and are not asked in the order of their requests.
 func (r *replyStage) next(w *Writer) {
-	for _, s := range w.slot.lane.chain {
-		if o, ok := s.stage.(*replyStage); ok && o.due && !o.said {
-			s.between()
-			if o.turn(&s.w); o.said {
-				return // and it has looked for the one behind it
-			}
+	l := w.slot.lane
+	due := map[*Exchange]*slot{}
+	for _, s := range l.chain {
+		if o, ok := s.stage.(*replyStage); ok && o.due && !o.said && due[s.ex] == nil {
+			due[s.ex] = s
+		}
+	}
+	left := passedAtOnce / len(l.chain)
+	for _, x := range l.e.q.open {
+		if x.answered || x.done {
+			continue
+		}
+		s := due[x]
+		if s == nil {
+			return
+		}
+		if left--; left < 0 {
+			s.alarm = l.e.now.Add(answersAgain)
+			return
+		}
+		s.between()
+		o := s.stage.(*replyStage)
+		if o.say(&s.w, true); o.p.Then != ThenKeep {
+			return
 		}
 	}
 }
